@@ -1,0 +1,241 @@
+"""S(K): its published values, range, invariances and gradients; the skew."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from symjax import symmetry
+from symjax.errors import UserError
+
+score = jax.jit(symmetry.score)
+skew = jax.jit(symmetry.skew)
+slope = jax.jit(jax.grad(symmetry.score))
+
+SIZES = [(3, 3), (4, 4), (3, 5), (1, 7), (7, 1)]
+FLOORS = {'D4': 1 - (4 / 7) ** 0.5, 'K4': 1 - (2 / 3) ** 0.5, 'Z2': 0.0}
+
+
+def single_tap(size, row, column):
+  kernel = np.zeros((size, size), np.float32)
+  kernel[row, column] = 1
+  return kernel
+
+
+def plain_score(kernel):
+  """Eq. 1 as it is printed, for one kernel, by numpy in float64."""
+  kernel = np.asarray(kernel, np.float64)
+  unit = kernel / np.sqrt((kernel**2).sum())
+  h, w = unit.shape
+  if h == w:
+    images = [np.rot90(unit, turns) for turns in (1, 2, 3)]
+    images += [np.rot90(np.fliplr(unit), turns) for turns in range(4)]
+  elif min(h, w) > 1:
+    images = [np.rot90(unit, 2), np.fliplr(unit), np.flipud(unit)]
+  else:
+    images = [np.flip(unit)]
+  return 1 - np.mean([np.sqrt(((image - unit) ** 2).sum()) for image in images]) / 2
+
+
+@pytest.mark.parametrize(
+  'kernel, expected',
+  [
+    ([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], 0.310),  # Sobel.
+    (single_tap(3, 1, 1), 1),
+    (single_tap(5, 2, 2), 1),
+    (single_tap(3, 0, 0), 0.394),
+    ([[1, 2, 1], [2, 4, 2], [1, 2, 1]], 1),
+  ],
+)
+def test_scores_of_known_kernels(kernel, expected):
+  found = symmetry.score(np.array(kernel))
+  np.testing.assert_allclose(found, expected, atol=5e-4)
+
+
+@pytest.mark.parametrize('h, w', SIZES)
+def test_equals_the_printed_formula(key, h, w):
+  kernels = np.asarray(jax.random.normal(key, (h, w, 3, 4)))
+  expected = [[plain_score(kernels[:, :, i, o]) for o in range(4)] for i in range(3)]
+  np.testing.assert_allclose(score(kernels), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize('h, w', SIZES)
+def test_symmetrized_kernels_score_one(key, h, w):
+  average = symmetry.symmetrize(jax.random.normal(key, (h, w, 50)))
+  np.testing.assert_allclose(score(average), 1, atol=1e-6)
+
+
+def kernels_of(h, w):
+  taps = st.floats(-1e3, 1e3, width=32).map(lambda x: x if abs(x) > 1e-3 else 0.0)
+  kernels = hnp.arrays(np.float32, (h, w), elements=taps)
+  return kernels.filter(lambda kernel: kernel.any())
+
+
+@pytest.mark.parametrize('h, w', SIZES)
+def test_never_below_the_floor_nor_above_one(h, w):
+  floor = FLOORS[symmetry.group_of(h, w).name]
+
+  @settings(deadline=None, max_examples=100)
+  @given(kernels_of(h, w))
+  def check(kernel):
+    assert floor - 1e-6 <= float(score(kernel)) <= 1
+
+  check()
+
+
+@pytest.mark.parametrize('h, w', [(5, 5), (3, 5), (1, 3)])
+def test_the_floor_is_reached(float64, h, w):
+  # A tap that no element leaves in place, less its average over the group: all
+  # distances are equal, and their mean square is as large as can be.
+  kernel = np.zeros((h, w))
+  kernel[0, min(1, h - 1) if h == w else 0] = 1
+  lowest = symmetry.score(kernel - symmetry.symmetrize(kernel))
+  np.testing.assert_allclose(lowest, FLOORS[symmetry.group_of(h, w).name], atol=1e-12)
+
+
+@pytest.mark.parametrize('h, w', SIZES)
+def test_ignores_scale_sign_and_the_group(key, h, w):
+  kernel = np.asarray(jax.random.normal(key, (h, w)))
+  expected = score(kernel)
+  largest = np.finfo(np.float32).max / np.abs(kernel).max()
+  for image in np.asarray(symmetry.orbit(kernel)):
+    np.testing.assert_allclose(score(-image), expected, atol=1e-6)
+  for scale in (1e-36, 1e-30, 1e-3, 1e30, largest):
+    np.testing.assert_allclose(score(scale * kernel), expected, atol=1e-6)
+
+
+def test_quarter_turns_are_equally_far(key):
+  found = symmetry.distances(jax.random.normal(key, (3, 3, 100)))
+  np.testing.assert_allclose(found['r'], found['r3'], rtol=1e-5)
+
+
+def test_distances_name_what_is_broken():
+  # Odd from left to right, even from top to bottom.
+  sobel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+  found = {name: float(d) for name, d in symmetry.distances(sobel).items()}
+  assert found['sr2'] == 0
+  assert found['s'] == pytest.approx(2, abs=1e-6)
+  assert found['r2'] == pytest.approx(2, abs=1e-6)
+
+
+@pytest.mark.parametrize('kernel', [single_tap(3, 1, 1), np.ones((3, 3), np.float32)])
+def test_gradient_is_zero_at_symmetric_kernels(kernel):
+  np.testing.assert_array_equal(slope(kernel), np.zeros((3, 3)))
+
+
+def test_gradient_is_finite_beside_symmetric_kernels(key):
+  # Symmetric but for rounding, and symmetric under a part of the group.
+  almost = np.array(symmetry.symmetrize(jax.random.normal(key, (5, 5))))
+  assert np.isfinite(slope(almost)).all()
+  half = almost + np.array([1, 0, 0, 0, 1], np.float32)[None]
+  assert np.isfinite(slope(half)).all() and np.abs(slope(half)).max() > 1e-3
+
+
+@pytest.mark.parametrize('h, w', SIZES)
+def test_gradient_is_the_limit_of_differences(float64, key, h, w):
+  kernel = np.asarray(jax.random.normal(key, (h, w)))
+  steps = 1e-6 * np.eye(h * w).reshape(h, w, h * w)
+  ahead, behind = (score(kernel[:, :, None] + sign * steps) for sign in (1, -1))
+  expected = (np.asarray(ahead) - np.asarray(behind)) / 2e-6
+  found = np.asarray(slope(kernel))
+  np.testing.assert_allclose(found.reshape(-1), expected, atol=1e-8)
+  # The score ignores scale, so it does not change along the kernel itself.
+  np.testing.assert_allclose((found * kernel).sum(), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize('scale', [1e-30, 1e30])
+def test_gradient_survives_extreme_scales(key, scale):
+  kernel = jax.random.normal(key, (3, 3))
+  found = slope(scale * kernel) * scale
+  np.testing.assert_allclose(found, slope(kernel), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize('tap', [0, 1e-42])
+def test_zero_kernel_has_no_score_and_no_gradient(tap):
+  # 1e-42 is subnormal in float32.
+  kernel = np.full((3, 3), tap, np.float32)
+  assert np.isnan(score(kernel))
+  assert np.isnan(skew(kernel)).all()
+  np.testing.assert_array_equal(slope(kernel), np.zeros((3, 3)))
+
+
+@pytest.mark.parametrize('tap', [np.nan, np.inf, -np.inf])
+def test_non_finite_kernel_has_no_score(key, tap):
+  kernels = jax.random.normal(key, (3, 3, 2)).at[0, 1, 0].set(tap)
+  np.testing.assert_array_equal(np.isnan(score(kernels)), [True, False])
+  np.testing.assert_array_equal(np.isnan(skew(kernels)[0]), [True, False])
+
+
+@pytest.mark.parametrize('dtype', [jnp.bfloat16, jnp.float16])
+def test_half_precision_is_measured_in_single(key, dtype):
+  kernel = jax.random.normal(key, (3, 3, 4)).astype(dtype)
+  assert score(kernel).dtype == jnp.float32
+  wide = score(kernel.astype(jnp.float32))
+  np.testing.assert_array_equal(score(kernel), wide)
+
+
+def test_double_precision_is_kept(float64, key):
+  kernel = jax.random.normal(key, (3, 3))
+  assert score(kernel).dtype == jnp.float64
+  np.testing.assert_allclose(score(kernel), plain_score(kernel), atol=1e-14)
+
+
+def test_mean_kernel_accumulates_in_single(key):
+  # In float16, 4096 + 1 is 4096, and 10 million ones overflow.
+  ones = jnp.ones((3, 3, 256, 256), jnp.float16)
+  mean = symmetry.mean_kernel(ones)
+  assert mean.dtype == jnp.float32
+  np.testing.assert_array_equal(mean, np.ones((3, 3)))
+
+
+@pytest.mark.parametrize('layout', ['HWIO', 'OIHW', 'IOHW', 'OHWI', 'WHOI'])
+def test_mean_kernel_in_every_layout(key, layout):
+  hwio = np.asarray(jax.random.normal(key, (3, 5, 4, 2)))
+  kernel = hwio.transpose(['HWIO'.index(letter) for letter in layout])
+  expected = hwio.astype(np.float64).mean((2, 3))
+  found = symmetry.mean_kernel(kernel, layout)
+  np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize('layout', ['HWI', 'HHIO', 'OIHWD', 'hwio'])
+def test_layout_that_does_not_fit_is_refused(key, layout):
+  with pytest.raises(UserError, match=layout):
+    symmetry.mean_kernel(jax.random.normal(key, (3, 3, 4, 2)), layout)
+
+
+def test_a_single_tap_is_refused(key):
+  with pytest.raises(UserError, match='1x1'):
+    symmetry.score(jax.random.normal(key, (1, 1, 8, 8)))
+
+
+@pytest.mark.parametrize(
+  'row, column, expected', [(0, 0, (-1, -1)), (1, 2, (0, 1)), (2, 1, (1, 0))]
+)
+def test_skew_points_down_and_right(row, column, expected):
+  np.testing.assert_allclose(skew(single_tap(3, row, column)), expected, atol=1e-7)
+
+
+@pytest.mark.parametrize('size', [3, 4])
+def test_skew_turns_with_the_kernel(key, size):
+  kernel = np.asarray(jax.random.normal(key, (size, size)))
+  down, right = np.asarray(skew(kernel))
+  expected = {
+    's': (down, -right),
+    'sr2': (-down, right),
+    'r2': (-down, -right),
+    'sr': (right, down),
+    'r': (right, -down),  # Clockwise: right becomes down, down becomes left.
+  }
+  for name, vector in expected.items():
+    permutation = symmetry.group_of(size, size).elements[name]
+    image = kernel.reshape(-1)[permutation].reshape(size, size)
+    np.testing.assert_allclose(skew(-1e30 * image), vector, atol=1e-6)
+
+
+def test_skew_of_a_line_is_along_it(key):
+  found = skew(jax.random.normal(key, (1, 7, 5)))
+  np.testing.assert_array_equal(found[0], np.zeros(5))
+  assert (np.abs(found[1]) > 0).all()
