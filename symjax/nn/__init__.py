@@ -1,0 +1,21 @@
+"""What in the architecture breaks or builds in a symmetry: Flax layers."""
+
+from symjax.nn.layers import Conv, MaxPool, adaptive_average_pool
+from symjax.nn.padding import MODES
+from symjax.nn.policy import ConvPolicy
+from symjax.nn.trace import Layer, downsampling_marks, smallest_image, trace
+from symjax.nn.window import Window, same_widths
+
+__all__ = [
+  'MODES',
+  'Conv',
+  'ConvPolicy',
+  'Layer',
+  'MaxPool',
+  'Window',
+  'adaptive_average_pool',
+  'downsampling_marks',
+  'same_widths',
+  'smallest_image',
+  'trace',
+]

@@ -1,0 +1,174 @@
+"""The layer table of a Flax model, from an abstract run: nothing is computed."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from symjax.errors import UserError
+from symjax.nn import layers
+from symjax.nn.window import Window, same_widths
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+  """One windowed layer as it runs at one input size.
+
+  Attributes:
+    name: path of the module, joined by '/'.
+    kind: 'conv' or 'max_pool'.
+    window: kernel, stride, padding and dilation on this map.
+    groups: channel groups.
+    input_shape: [height, width, channels].
+    output_shape: [height, width, channels].
+  """
+
+  name: str
+  kind: str
+  window: Window
+  groups: int
+  input_shape: tuple[int, int, int]
+  output_shape: tuple[int, int, int]
+
+  @property
+  def strided(self) -> bool:
+    """Whether the layer skips positions."""
+    return max(self.window.stride) > 1
+
+
+def trace(
+  model: nn.Module, image_shape: Sequence[int], **call: Any
+) -> tuple[Layer, ...]:
+  """The convolutions and pooling layers of a model, in the order they run.
+
+  symjax's own layers and `flax.linen.Conv` are listed; linen's poolings are plain
+  functions, which leave no trace but the smaller map of the next layer.
+
+  Args:
+    model: any Flax module called on [batch, height, width, channels].
+    image_shape: [height, width, channels] of one image.
+    **call: further keyword arguments of the model's call, such as `train=False`.
+
+  Returns:
+    One `Layer` per call.
+
+  Raises:
+    UserError: the model cannot run on such images.
+  """
+  rows: list[Layer] = []
+
+  def record(
+    run: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
+    context: nn.module.InterceptorContext,
+  ) -> Any:
+    y = run(*args, **kwargs)
+    module = context.module
+    if context.method_name == '__call__' and isinstance(
+      module, (layers.Conv, layers.MaxPool, nn.Conv)
+    ):
+      x = args[0]
+      rows.append(
+        Layer(
+          name='/'.join(module.path),
+          kind='max_pool' if isinstance(module, layers.MaxPool) else 'conv',
+          window=_window(module, x.shape[1:3]),
+          groups=_groups(module),
+          input_shape=tuple(x.shape[1:]),
+          output_shape=tuple(y.shape[1:]),
+        )
+      )
+    return y
+
+  def initialise(key: jax.Array, images: jax.Array) -> Any:
+    with nn.intercept_methods(record):
+      return model.init(key, images, **call)
+
+  images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+  jax.eval_shape(initialise, jax.eval_shape(lambda: jax.random.key(0)), images)
+  return tuple(rows)
+
+
+def downsampling_marks(table: Sequence[Layer]) -> dict[str, str]:
+  """Convolutions at and near a loss of resolution (document A, Fig. 9).
+
+  Returns:
+    Layer name -> 'at' where the convolution itself is strided, 'near' where its map
+    is smaller than the previous convolution's output, as behind a pooling.
+  """
+  marks = {}
+  previous: Layer | None = None
+  for layer in table:
+    if layer.kind != 'conv':
+      continue
+    if layer.strided:
+      marks[layer.name] = 'at'
+    elif previous and layer.input_shape[0] < previous.output_shape[0]:
+      marks[layer.name] = 'near'
+    previous = layer
+  return marks
+
+
+def smallest_image(
+  model: nn.Module, channels: int, limit: int = 1024, **call: Any
+) -> int | None:
+  """Side of the smallest square image that the model takes, in pixels.
+
+  Returns:
+    The side, or None if images of `limit` pixels are still too small.
+  """
+
+  def fits(side: int) -> bool:
+    try:
+      trace(model, (side, side, channels), **call)
+    except UserError:
+      return False
+    return True
+
+  if not fits(limit):
+    return None
+  low, high = 0, limit  # `low` never fits, `high` always does.
+  while high - low > 1:
+    middle = (low + high) // 2
+    low, high = (low, middle) if fits(middle) else (middle, high)
+  return high
+
+
+def _window(module: nn.Module, size: tuple[int, int]) -> Window:
+  if isinstance(module, (layers.Conv, layers.MaxPool)):
+    return module.window(size)
+  return _linen_window(module, size)
+
+
+def _groups(module: nn.Module) -> int:
+  if isinstance(module, layers.Conv):
+    return module.groups
+  return getattr(module, 'feature_group_count', 1)
+
+
+def _linen_window(conv: Any, size: tuple[int, int]) -> Window:
+  """The window of a `flax.linen.Conv`, which spells it in several ways."""
+
+  def pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+  kernel = pair(conv.kernel_size)
+  stride = pair(1 if conv.strides is None else conv.strides)
+  dilation = pair(1 if conv.kernel_dilation is None else conv.kernel_dilation)
+  widths = conv.padding
+  if widths == 'SAME':
+    widths = [same_widths(size[i], kernel[i], stride[i], dilation[i]) for i in (0, 1)]
+  elif widths == 'VALID':
+    widths = 0
+  elif isinstance(widths, str):
+    # CIRCULAR and REFLECT keep the map's size at stride 1, at any stride.
+    reach = [dilation[i] * (kernel[i] - 1) for i in (0, 1)]
+    widths = [(r // 2, r - r // 2) for r in reach]
+  if isinstance(widths, int):
+    widths = [widths, widths]
+  vertical, horizontal = (pair(side) for side in widths)
+  return Window(kernel, stride, (vertical, horizontal), dilation)
