@@ -1,0 +1,50 @@
+"""The networks of the documents, by name."""
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from symjax.errors import UserError
+from symjax.models.vgg import VGG
+from symjax.nn import ConvPolicy
+
+MODELS: dict[str, type[nn.Module]] = {'vgg': VGG}
+DTYPES = ('float32', 'bfloat16', 'float64')
+
+
+def get_model(
+  name: str,
+  num_classes: int,
+  policy: ConvPolicy = ConvPolicy(),  # noqa: B008 - frozen.
+  dtype: str = 'float32',
+  **kwargs: Any,
+) -> nn.Module:
+  """A network, called as `model.apply(variables, images_nhwc, train=False)`.
+
+  Args:
+    name: a key of `MODELS`.
+    num_classes: logits.
+    policy: border of its convolutions and poolings.
+    dtype: of the computation, one of `DTYPES`.
+    **kwargs: the network's own attributes, such as `depth`.
+
+  Raises:
+    UserError: an unknown name or attribute, or a value that makes no network.
+  """
+  if name not in MODELS:
+    raise UserError(f'unknown model {name!r}; choose from {", ".join(sorted(MODELS))}')
+  if dtype not in DTYPES:
+    raise UserError(f'unknown dtype {dtype!r}; choose from {", ".join(DTYPES)}')
+  own = {field.name for field in dataclasses.fields(MODELS[name])}
+  own -= {'parent', 'name', 'num_classes', 'policy', 'dtype'}
+  for key in kwargs:
+    if key not in own:
+      raise UserError(f'{name} has no {key!r}; it takes {", ".join(sorted(own))}')
+  return MODELS[name](
+    num_classes=num_classes, policy=policy, dtype=jnp.dtype(dtype), **kwargs
+  )
+
+
+__all__ = ['DTYPES', 'MODELS', 'VGG', 'get_model']
