@@ -1,0 +1,19 @@
+"""TFDS data sets in, batches out."""
+
+from symjax.data.batches import batch_indices, evaluation_batches, training_batches
+from symjax.data.dataset import Dataset
+from symjax.data.fake import fake_dataset
+from symjax.data.loading import load
+from symjax.data.prefetch import prefetch
+from symjax.data.report import requirement_lines
+
+__all__ = [
+  'Dataset',
+  'batch_indices',
+  'evaluation_batches',
+  'fake_dataset',
+  'load',
+  'prefetch',
+  'requirement_lines',
+  'training_batches',
+]

@@ -1,0 +1,118 @@
+"""A prepared TFDS data set on disk: where it lies and what it holds."""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+
+import numpy as np
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core import read_only_builder, registered
+
+from symjax.data import builders
+from symjax.errors import UserError
+
+ARRAY_RECORD = tfds.core.FileFormat.ARRAY_RECORD
+
+
+@dataclasses.dataclass(frozen=True)
+class Classification:
+  """How a data set holds a classification task.
+
+  Attributes:
+    image: the key of the image in an example.
+    label: the key of its class.
+    shape: height, width and channels; the first two are None if they vary.
+    num_classes: number of classes.
+  """
+
+  image: str
+  label: str
+  shape: tuple[int | None, int | None, int]
+  num_classes: int
+
+
+def find(name: str, data_dir: pathlib.Path) -> tfds.core.DatasetBuilder | None:
+  """A builder that reads the latest prepared version, or None if there is none.
+
+  The code of the data set's own builder is not needed. Of this project's sets only
+  the version of the code at hand counts: an older one holds other pictures.
+
+  Raises:
+    UserError: the prepared folder is damaged or not in array_record format.
+  """
+  set_name, _ = builders.split_name(name)
+  if set_name in builders.OWN:
+    name = f'{set_name}:{builders.OWN[set_name].VERSION}'
+  try:
+    builder = read_only_builder.builder_from_files(name, data_dir=data_dir)
+  except registered.DatasetNotFoundError:
+    return None
+  except Exception as error:  # Whatever reading somebody's damaged JSON may raise.
+    raise UserError(
+      f'the prepared data set {name} under {data_dir} cannot be read '
+      f'({" ".join(str(error).split())}): delete its folder and prepare it again'
+    ) from error
+  if ARRAY_RECORD not in builder.info.available_file_formats():
+    raise UserError(
+      f'{builder.data_path} holds {builder.info.file_format.value} files, and symjax '
+      'reads array_record: run `tfds convert_format --out_file_format=array_record '
+      f'--dataset_version_dir={builder.data_path}` (it needs TensorFlow), or give '
+      'another --data_dir to prepare the set anew'
+    )
+  return tfds.builder_from_directory(builder.data_path, file_format=ARRAY_RECORD)
+
+
+def classification(info: tfds.core.DatasetInfo) -> Classification:
+  """The image and the label of a data set.
+
+  They are the supervised keys where these are an image and a class, else the only
+  image and the only class among the features.
+
+  Raises:
+    UserError: the set is not an image classification set of 8-bit images.
+  """
+  features = dict(getattr(info.features, 'items', dict)())  # Not every set has keys.
+  keys = list(features)
+  keys = [key for key in (info.supervised_keys or ())[:2] if key in keys] or keys
+  images = [key for key in keys if isinstance(features[key], tfds.features.Image)]
+  labels = [key for key in keys if isinstance(features[key], tfds.features.ClassLabel)]
+  if len(images) != 1 or len(labels) != 1:
+    raise UserError(
+      f'{info.full_name} is not an image classification set: it would need one image '
+      f'and one class label, and has {", ".join(features) or "no named features"}'
+    )
+  image, label = features[images[0]], features[labels[0]]
+  if image.np_dtype != np.uint8:
+    raise UserError(
+      f'{info.full_name} has {np.dtype(image.np_dtype).name} images; symjax reads '
+      '8-bit ones'
+    )
+  height, width, channels = image.shape
+  return Classification(
+    images[0], labels[0], (height, width, channels or 3), label.num_classes
+  )
+
+
+def fingerprint(builder: tfds.core.DatasetBuilder) -> str:
+  """16 hex digits that change when the set is prepared anew with other content.
+
+  They cover the descriptions of the set and the names and sizes of its shards.
+
+  Raises:
+    UserError: a shard is missing.
+  """
+  folder = pathlib.Path(builder.data_path)
+  digest = hashlib.sha256()
+  for path in (folder / 'dataset_info.json', folder / 'features.json'):
+    digest.update(path.read_bytes())
+  for split in sorted(builder.info.splits):
+    for shard in builder.info.splits[split].filepaths:
+      try:
+        size = os.stat(shard).st_size
+      except OSError:
+        raise UserError(
+          f'{shard} is missing: delete {folder} and prepare the set again'
+        ) from None
+      digest.update(f'{os.path.basename(shard)} {size}\n'.encode())
+  return digest.hexdigest()[:16]
