@@ -1,0 +1,162 @@
+"""Checkpoints of a training run: written in the background, whole or not at all."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import preservation_policy
+
+from symjax.errors import UserError
+
+
+class CheckpointStore:
+  """The checkpoints in a folder: the latest, and the best by a score.
+
+  A checkpoint appears under its final name once all of it is on disk, so a process
+  killed at any moment leaves the one before. Every process of a run calls each
+  method; sharded arrays are written by those that hold them.
+  """
+
+  def __init__(self, folder: Path) -> None:
+    """Opens the folder, which is made if it does not exist."""
+    self.folder = folder.resolve()
+    policies = [
+      preservation_policy.LatestN(1),
+      preservation_policy.BestN(
+        n=1,
+        get_metric_fn=_score,
+        keep_checkpoints_without_metrics=False,
+      ),
+    ]
+    self._manager = ocp.CheckpointManager(
+      self.folder,
+      item_handlers={
+        'state': ocp.StandardCheckpointHandler(),
+        'progress': ocp.JsonCheckpointHandler(),
+      },
+      options=ocp.CheckpointManagerOptions(
+        best_fn=_score,
+        preservation_policy=preservation_policy.AnyPreservationPolicy(policies),
+        cleanup_tmp_directories=True,
+      ),
+    )
+
+  def latest_step(self) -> int | None:
+    """The newest step saved; None if there is none."""
+    return self._manager.latest_step()
+
+  def best_step(self) -> int | None:
+    """The step with the highest score; None if none was saved with one."""
+    return self._manager.best_step()
+
+  def save(
+    self, step: int, state: Any, progress: dict[str, float], score: float | None
+  ) -> None:
+    """Begins to write a checkpoint; the state may be donated right after.
+
+    Args:
+      step: that it is of.
+      state: a pytree of arrays.
+      progress: numbers about the run that are not part of its state.
+      score: decides which checkpoint is the best; None never is.
+    """
+    if step in self._manager.all_steps():
+      return
+    self._manager.save(
+      step,
+      args=ocp.args.Composite(
+        state=ocp.args.StandardSave(state), progress=ocp.args.JsonSave(progress)
+      ),
+      metrics=None if score is None else {'score': score},
+      force=True,
+    )
+
+  def restore(self, step: int, like: Any) -> tuple[Any, dict[str, float]]:
+    """The state and the progress saved at `step`.
+
+    Args:
+      step: one that was saved.
+      like: a pytree of `jax.ShapeDtypeStruct` with shardings, as the state should be.
+
+    Raises:
+      UserError: the checkpoint is of another model, or damaged.
+    """
+    difference = _first_difference(self._saved(step), like)
+    if difference:
+      raise UserError(
+        f'checkpoint {self.folder / str(step)} is of another model: {difference}; use '
+        'another --workdir'
+      )
+    restored = self._restore(step, like)
+    return restored['state'], restored['progress']
+
+  def restore_params(self, step: int) -> Any:
+    """The parameters saved at `step`, as numpy arrays on this process.
+
+    Raises:
+      UserError: the checkpoint is damaged.
+    """
+    local = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    like = jax.tree.map(
+      lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=local),
+      self._saved(step),
+    )
+    return jax.device_get(self._restore(step, like)['state']['params'])
+
+  def close(self) -> None:
+    """Waits until everything is on disk."""
+    self._manager.wait_until_finished()
+    self._manager.close()
+
+  def _saved(self, step: int) -> Any:
+    """Shapes and dtypes of the state saved at `step`."""
+    try:
+      return self._manager.item_metadata(step)['state'].tree
+    except Exception as error:
+      raise self._damaged(step, error) from error
+
+  def _restore(self, step: int, like: Any) -> Any:
+    try:
+      return self._manager.restore(
+        step,
+        args=ocp.args.Composite(
+          state=ocp.args.StandardRestore(like), progress=ocp.args.JsonRestore()
+        ),
+      )
+    except Exception as error:
+      raise self._damaged(step, error) from error
+
+  def _damaged(self, step: int, error: Exception) -> UserError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    return UserError(
+      f'checkpoint {self.folder / str(step)} is damaged ({reason}); remove it'
+    )
+
+
+def _score(metrics: Any) -> float:
+  return metrics['score']
+
+
+def _first_difference(saved: Any, wanted: Any) -> str | None:
+  """Where two trees of arrays first differ in names or shapes, in words."""
+
+  def shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {
+      '/'.join(
+        str(getattr(k, 'name', getattr(k, 'key', getattr(k, 'idx', k)))) for k in path
+      ): tuple(leaf.shape)
+      for path, leaf in leaves
+    }
+
+  ours, theirs = shapes(wanted), shapes(saved)
+  for name in ours:
+    if name not in theirs:
+      return f'it lacks {name}'
+    if ours[name] != theirs[name]:
+      return f'{name} is {theirs[name]}, not {ours[name]}'
+  for name in theirs:
+    if name not in ours:
+      return f'it has {name}, which this model lacks'
+  return None
