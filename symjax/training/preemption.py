@@ -1,0 +1,40 @@
+"""Notices that the machine is about to be taken away."""
+
+import signal
+from types import FrameType
+from typing import Self
+
+import jax
+from jax.experimental import multihost_utils
+
+
+class Preemption:
+  """Whether SIGTERM has asked this run to stop; a context manager.
+
+  Among several processes a signal to any of them stops all, at the same step: JAX's
+  coordination service passes the word. A process alone takes over the signal itself,
+  for as long as the context lasts.
+  """
+
+  def __init__(self) -> None:
+    self._alone = jax.process_count() == 1
+    self._requested = False
+
+  def __enter__(self) -> Self:
+    if self._alone:
+      self._previous = signal.signal(signal.SIGTERM, self._request)
+    return self
+
+  def __exit__(self, *error: object) -> None:
+    if self._alone:
+      signal.signal(signal.SIGTERM, self._previous)
+
+  def requested(self, step: int) -> bool:
+    """Whether to save and stop after `step`; ask at every step."""
+    if self._alone:
+      return self._requested
+    return multihost_utils.reached_preemption_sync_point(step)
+
+  def _request(self, number: int, frame: FrameType | None) -> None:
+    del number, frame
+    self._requested = True

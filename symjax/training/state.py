@@ -1,0 +1,55 @@
+"""Everything that a training run changes, as one pytree."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from flax import struct
+
+
+class TrainState(struct.PyTreeNode):
+  """The state between two steps.
+
+  Attributes:
+    step: updates done, int32 [].
+    params: the model's parameters.
+    batch_stats: BatchNorm's running statistics; empty for models without.
+    opt_state: the optimiser's.
+  """
+
+  step: jax.Array
+  params: Any
+  batch_stats: Any
+  opt_state: optax.OptState
+
+  @property
+  def variables(self) -> dict[str, Any]:
+    """What `model.apply` takes."""
+    return {'params': self.params, 'batch_stats': self.batch_stats}
+
+
+def create_state(
+  model: nn.Module,
+  optimizer: optax.GradientTransformation,
+  image_shape: tuple[int, int, int],
+  seed: int,
+) -> TrainState:
+  """The state before the first step, a pure function of the seed.
+
+  Args:
+    model: called on [batch, height, width, channels] with `train`.
+    optimizer: of all its parameters.
+    image_shape: [height, width, channels].
+    seed: of the initial parameters.
+  """
+  images = jnp.zeros((1, *image_shape))
+  variables = model.init(jax.random.key(seed), images, train=False)
+  params = variables['params']
+  return TrainState(
+    step=jnp.zeros((), jnp.int32),
+    params=params,
+    batch_stats=variables.get('batch_stats', {}),
+    opt_state=optimizer.init(params),
+  )

@@ -1,0 +1,136 @@
+"""One step of training and one of evaluation: pure, jitted over a device mesh."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+
+from symjax.training.images import Augmentation, Normalization
+from symjax.training.state import TrainState
+
+Batch = Mapping[str, jax.Array]
+Metrics = dict[str, jax.Array]
+
+
+class Task(Protocol):
+  """Losses and metrics of a network's outputs, one number an example."""
+
+  headline: str
+
+  def losses(self, logits: jax.Array, batch: Batch) -> jax.Array:
+    """[batch]."""
+    ...
+
+  def scores(self, logits: jax.Array, batch: Batch) -> dict[str, jax.Array]:
+    """Name -> [batch]."""
+    ...
+
+
+def make_train_step(
+  model: nn.Module,
+  optimizer: optax.GradientTransformation,
+  task: Task,
+  normalization: Normalization,
+  augmentation: Augmentation,
+  seed: int,
+  penalty: Callable[[Any], jax.Array] | None = None,
+) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+  """A pure (state, batch) -> (state, metrics); jit it over a mesh with `devices.jit`.
+
+  Under jit the batch is the global one, however many devices hold it: BatchNorm's
+  statistics and the loss are means over all of it. Randomness is keyed by
+  (seed, step, index in the global batch).
+
+  Args:
+    model: called on normalised images with `train`.
+    optimizer: of the parameters.
+    task: losses and metrics.
+    normalization: of uint8 images.
+    augmentation: of uint8 images.
+    seed: of augmentation and dropout.
+    penalty: a scalar of the parameters that is added to the loss.
+
+  Returns:
+    The step. Its metrics are means over the global batch before the update:
+    `train_loss` (the penalty included), one `train_<score>` for each of the task's,
+    and `gradient_norm`, the norm of the whole gradient.
+  """
+
+  def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    # Not the key of the initial parameters: that is the seed's own.
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 1), state.step)
+    augmentation_key, dropout_key = jax.random.split(key)
+    images = normalization(augmentation(augmentation_key, batch['image']))
+
+    def objective(params: Any) -> tuple[jax.Array, tuple[Any, Metrics]]:
+      logits, updated = model.apply(
+        {'params': params, 'batch_stats': state.batch_stats},
+        images,
+        train=True,
+        mutable=['batch_stats'],
+        rngs={'dropout': dropout_key},
+      )
+      loss = task.losses(logits, batch).mean()
+      if penalty is not None:
+        loss += penalty(params).astype(loss.dtype)
+      scores = task.scores(logits, batch)
+      metrics = {f'train_{name}': value.mean() for name, value in scores.items()}
+      return loss, (updated.get('batch_stats', {}), metrics)
+
+    (loss, (batch_stats, metrics)), gradients = jax.value_and_grad(
+      objective, has_aux=True
+    )(state.params)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    metrics |= {'train_loss': loss, 'gradient_norm': optax.tree.norm(gradients)}
+    state = state.replace(
+      step=state.step + 1,
+      params=optax.apply_updates(state.params, updates),
+      batch_stats=batch_stats,
+      opt_state=opt_state,
+    )
+    return state, metrics
+
+  return step
+
+
+def make_eval_step(
+  model: nn.Module, task: Task, normalization: Normalization
+) -> Callable[[TrainState, Batch], Metrics]:
+  """A pure (state, batch) -> sums over the global batch.
+
+  Returns:
+    The step. It returns `count`, and the sum of `loss` and of each of the task's
+    scores, over the examples whose `mask` is true.
+  """
+
+  def step(state: TrainState, batch: Batch) -> Metrics:
+    images = normalization(batch['image'])
+    logits: Any = model.apply(state.variables, images, train=False)
+    mask = batch['mask']
+    values = {'loss': task.losses(logits, batch), **task.scores(logits, batch)}
+    # A padded example may hold anything, so it is left out, not multiplied by 0.
+    sums = {name: jnp.where(mask, value, 0).sum() for name, value in values.items()}
+    return sums | {'count': mask.sum()}
+
+  return step
+
+
+def evaluate(
+  eval_step: Callable[[TrainState, Batch], Metrics],
+  state: TrainState,
+  batches: Any,
+) -> dict[str, float]:
+  """Means over a whole split, each example counted once.
+
+  Returns:
+    `test_<name>` of every sum that the step returns.
+  """
+  totals: dict[str, float] = {}
+  for batch in batches:
+    for name, value in jax.device_get(eval_step(state, batch)).items():
+      totals[name] = totals.get(name, 0.0) + float(value)
+  count = totals.pop('count')
+  return {f'test_{name}': total / count for name, total in totals.items()}

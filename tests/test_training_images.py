@@ -1,0 +1,73 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from symjax.errors import UserError
+from symjax.training.images import Augmentation, Normalization
+
+IMAGES = np.random.default_rng(0).integers(1, 256, (6, 9, 7, 3)).astype(np.uint8)
+
+
+def test_normalization_is_per_channel():
+  mean, std = np.array([0.1, 0.5, 0.9]), np.array([0.2, 0.3, 0.4])
+  expected = (IMAGES / 255 - mean) / std
+  np.testing.assert_allclose(
+    Normalization(tuple(mean), tuple(std))(IMAGES), expected, atol=1e-5
+  )
+
+
+def test_normalization_resizes():
+  ones = np.full((2, 8, 6, 1), 255, np.uint8)
+  normalization = Normalization((0.0,), (1.0,), image_size=33)
+  assert normalization.output_shape(ones.shape[1:]) == (33, 33, 1)
+  np.testing.assert_allclose(normalization(ones), np.ones((2, 33, 33, 1)), atol=1e-6)
+
+
+def test_channels_must_match():
+  with pytest.raises(UserError, match='3 and 3 values for images of 1 channels'):
+    Normalization((0.5,) * 3, (0.5,) * 3).output_shape((28, 28, 1))
+
+
+def shifted(image, dy, dx, border):
+  padded = np.pad(image, ((border, border), (border, border), (0, 0)))
+  return padded[dy : dy + image.shape[0], dx : dx + image.shape[1]]
+
+
+def test_every_augmented_image_is_a_flip_and_a_crop_of_its_own(key):
+  augmented = np.asarray(Augmentation(flip=True, shift=2)(key, jnp.asarray(IMAGES)))
+  seen = set()
+  for image, result in zip(IMAGES, augmented, strict=True):
+    matches = [
+      (flip, dy, dx)
+      for flip in (False, True)
+      for dy in range(5)
+      for dx in range(5)
+      if (shifted(image[:, ::-1] if flip else image, dy, dx, 2) == result).all()
+    ]
+    assert len(matches) == 1
+    seen.add(matches[0])
+  assert len(seen) > 1
+
+
+def test_draws_are_uniform(key):
+  """Of 2,000 images every offset of 25 and either flip come up as often as due."""
+  image = np.zeros((1, 5, 5, 1), np.uint8)
+  image[0, 2, 1] = 1
+  images = jnp.asarray(np.repeat(image, 2000, axis=0))
+  counts = np.asarray(Augmentation(shift=2)(key, images)).sum(axis=(0, 3))
+  np.testing.assert_allclose(counts[:, :4], 80, atol=5 * np.sqrt(80))
+  flips = int(np.asarray(Augmentation(flip=True)(key, images))[:, 2, 3, 0].sum())
+  assert abs(flips - 1000) < 5 * np.sqrt(500)
+
+
+def test_an_image_is_drawn_by_its_place_whatever_its_neighbours(key):
+  augment = Augmentation(flip=True, shift=2)
+  whole = augment(key, jnp.asarray(IMAGES))
+  np.testing.assert_array_equal(augment(key, jnp.asarray(IMAGES[:3])), whole[:3])
+  assert not np.array_equal(augment(jax.random.key(1), jnp.asarray(IMAGES)), whole)
+
+
+def test_nothing_asked_is_nothing_done(key):
+  images = jnp.asarray(IMAGES)
+  assert Augmentation()(key, images) is images

@@ -1,0 +1,118 @@
+"""The loop, around a step that counts."""
+
+import os
+import signal
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from symjax.errors import UserError
+from symjax.training.loop import Schedule, due, fit
+from symjax.training.state import TrainState
+
+
+class Store:
+  """Remembers what was saved."""
+
+  def __init__(self):
+    self.saved = []
+
+  def latest_step(self):
+    return self.saved[-1][0] if self.saved else None
+
+  def save(self, step, state, progress, score):
+    assert int(state.step) == step
+    assert progress['train_seconds'] > 0
+    self.saved.append((step, score))
+
+
+def first_state():
+  return TrainState(jnp.zeros((), jnp.int32), {}, {}, ())
+
+
+def train(schedule, step=None, first_step=0, loss=lambda step: 1.0):
+  """Runs the loop; returns rows, what was saved, and the last state."""
+  rows, store = [], Store()
+
+  def train_step(state, batch):
+    assert int(state.step) == batch
+    metrics = {'train_loss': jnp.asarray(loss(batch), jnp.float32)}
+    return state.replace(step=state.step + 1), metrics
+
+  state, _ = fit(
+    first_state().replace(step=jnp.asarray(first_step)),
+    step or train_step,
+    range(first_step, schedule.steps),
+    schedule,
+    learning_rate=lambda step: 0.1 * step,
+    batch_size=8,
+    evaluators=[lambda state: {'test_accuracy': float(state.step)}],
+    headline='test_accuracy',
+    store=store,
+    write=rows.append,
+  )
+  return rows, store.saved, state
+
+
+@pytest.mark.parametrize('every', [1, 3, 10, 100])
+def test_periodic_things_happen_on_time_and_at_the_last_step(every):
+  steps = [step for step in range(0, 26) if due(step, every, 25)]
+  assert steps == sorted({*range(every, 26, every), 25})
+
+
+@pytest.mark.parametrize('steps_per_epoch', [1.0, 2.5, 7.3, 40.0])
+def test_every_epoch_ends_once(steps_per_epoch):
+  schedule = Schedule(50, steps_per_epoch, 10, 10)
+  ends = [step for step in range(51) if schedule.ends_epoch(step)]
+  whole = {int(np.ceil(e * steps_per_epoch)) for e in range(1, 51)}
+  assert set(ends) == {step for step in whole if step <= 50} | {50}
+
+
+def test_rows_checkpoints_and_evaluations_follow_the_schedule():
+  rows, saved, state = train(Schedule(10, 4.0, log_every=3, checkpoint_every=5))
+  tests = {row['step']: row['test_accuracy'] for row in rows if 'test_accuracy' in row}
+  assert tests == {0: 0.0, 4: 4.0, 8: 8.0, 10: 10.0}
+  assert [row['step'] for row in rows if 'train_loss' in row] == [3, 4, 5, 6, 8, 9, 10]
+  assert saved == [(4, 4.0), (5, None), (8, 8.0), (10, 10.0)]
+  assert int(state.step) == 10
+  row = rows[1]
+  assert row['epoch'] == 0.75
+  assert row['learning_rate'] == pytest.approx(0.2)
+  assert row['images_per_second'] == pytest.approx(8 / row['seconds_per_step'])
+
+
+def test_training_rows_are_means_over_their_steps():
+  rows, _, _ = train(Schedule(6, 6.0, 3, 100), loss=lambda step: step**2)
+  losses = [row['train_loss'] for row in rows if 'train_loss' in row]
+  assert losses == pytest.approx([(0 + 1 + 4) / 3, (9 + 16 + 25) / 3])
+
+
+def test_a_resumed_run_does_not_evaluate_its_first_state_again():
+  rows, _, _ = train(Schedule(6, 3.0, 2, 100), first_step=4)
+  assert [row['step'] for row in rows] == [6, 6]
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_a_loss_that_is_not_finite_is_named_with_its_step(value):
+  """Steps 1 to 4 are good and kept; 6 is the first bad one of its interval."""
+  with pytest.raises(
+    UserError, match=f'train_loss is {value} at step 6; step 4 is kept'
+  ):
+    train(Schedule(12, 4.0, 4, 100), loss=lambda step: value if step >= 5 else 1.0)
+  with pytest.raises(UserError, match='at step 1; there is no checkpoint yet'):
+    train(Schedule(12, 4.0, 4, 100), loss=lambda step: value)
+
+
+def test_sigterm_saves_and_stops():
+  def terminated(state, batch):
+    if batch == 3:
+      os.kill(os.getpid(), signal.SIGTERM)
+    return state.replace(step=state.step + 1), {'train_loss': jnp.ones(())}
+
+  before = signal.getsignal(signal.SIGTERM)
+  rows, saved, state = train(Schedule(100, 50.0, 10, 100), step=terminated)
+  assert saved == [(4, None)]
+  assert int(state.step) == 4
+  assert rows[-1]['step'] == 4
+  assert signal.getsignal(signal.SIGTERM) is before

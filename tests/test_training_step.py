@@ -1,0 +1,142 @@
+"""The step over a mesh is the step of one device on the global batch."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType
+
+from symjax import symmetry
+from symjax.data import evaluation_batches, fake_dataset, training_batches
+from symjax.errors import UserError
+from symjax.models import get_model
+from symjax.optim import make_optimizer
+from symjax.training import devices
+from symjax.training.images import Augmentation, Normalization
+from symjax.training.state import create_state
+from symjax.training.step import evaluate, make_eval_step, make_train_step
+from symjax.training.tasks import Classification
+
+NORMALIZATION = Normalization((0.5,) * 3, (0.25,) * 3)
+DATASET = fake_dataset(
+  'fake', 'train', num_classes=4, image_shape=(16, 16, 3), num_examples=40
+)
+
+
+def build(dtype, penalty=None, **options):
+  options = dict(depth=11, stages=2, width=1 / 16, batch_norm=True) | options
+  model = get_model('vgg', 4, dtype=dtype, **options)
+  optimizer = make_optimizer(0.1, 'sgd', 0.9, 5e-4)
+  state = create_state(model, optimizer, (16, 16, 3), seed=0)
+  augmentation = Augmentation(flip=True, shift=2)
+  step = make_train_step(
+    model, optimizer, Classification(), NORMALIZATION, augmentation, 0, penalty
+  )
+  return model, state, step
+
+
+def run(mesh, dtype, steps, **options):
+  """The parameters after a number of steps, and the losses on the way."""
+  _, state, step = build(dtype, **options)
+  step = devices.jit(step, mesh, donate_state=True)
+  state = jax.device_put(state, devices.replicated(mesh))
+  losses = []
+  for batch in training_batches(DATASET, 8, 0, 0, steps):
+    state, metrics = step(state, devices.place_batch(mesh, batch))
+    losses.append(float(metrics['train_loss']))
+  return jax.device_get(state), losses
+
+
+def mesh_of(count):
+  return jax.make_mesh(
+    (count,), ('data',), axis_types=(AxisType.Auto,), devices=jax.devices()[:count]
+  )
+
+
+@pytest.mark.parametrize('head', ['average', 'classifier'])
+def test_four_devices_compute_what_one_does(float64, standard_promotion, head):
+  """BatchNorm, dropout and augmentation see the global batch: float64, 10 steps."""
+  (one, losses), (four, _) = (
+    run(mesh_of(count), 'float64', 10, head=head) for count in (1, 4)
+  )
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-9),
+    one.params,
+    four.params,
+  )
+  assert losses[-1] < losses[0]
+
+
+def test_runs_repeat_bit_for_bit():
+  (first, _), (second, _) = (run(mesh_of(4), 'float32', 3) for _ in range(2))
+  jax.tree.map(np.testing.assert_array_equal, first, second)
+
+
+def test_metrics_are_those_of_the_model_before_the_update(key):
+  """Without augmentation and dropout, loss and gradient follow from the definition."""
+  model, state, _ = build('float32', batch_norm=False, head='average')
+  optimizer = make_optimizer(0.5)
+  step = make_train_step(
+    model, optimizer, Classification(), NORMALIZATION, Augmentation(), 0
+  )
+  batch = next(training_batches(DATASET, 8, 0, 0, 1))
+
+  def loss(params):
+    logits = model.apply({'params': params}, NORMALIZATION(batch['image']))
+    logits -= jax.nn.logsumexp(logits, axis=1, keepdims=True)
+    return -logits[np.arange(8), batch['label']].mean()
+
+  after, metrics = step(state, batch)
+  value, gradient = jax.value_and_grad(loss)(state.params)
+  squares = sum((g**2).sum() for g in jax.tree.leaves(gradient))
+  assert float(metrics['train_loss']) == pytest.approx(float(value), rel=1e-5)
+  assert float(metrics['gradient_norm']) == pytest.approx(float(squares) ** 0.5, 1e-4)
+  jax.tree.map(
+    lambda new, old, g: np.testing.assert_allclose(new, old - 0.5 * g, atol=1e-6),
+    after.params,
+    state.params,
+    gradient,
+  )
+  assert int(after.step) == 1
+
+
+def test_a_penalty_on_asymmetry_makes_kernels_symmetric():
+  """`train.symmetry_weight`: the mean kernels end more symmetric than without."""
+  scores = []
+  for weight in (0.0, 20.0):
+    state, _ = run(
+      mesh_of(1),
+      'float32',
+      10,
+      penalty=lambda params, w=weight: w * (1 - symmetry.mean_symmetry(params)),
+    )
+    scores.append(float(symmetry.mean_symmetry(state.params)))
+  assert scores[1] > scores[0] + 0.1
+
+
+@pytest.mark.parametrize('batch_size', [1, 4, 7, 40, 64])
+def test_evaluation_counts_every_example_once(batch_size):
+  """Means over the split do not depend on how it is cut into batches."""
+  model, state, _ = build('float32')
+  step = jax.jit(make_eval_step(model, Classification(), NORMALIZATION))
+  images = NORMALIZATION(jnp.asarray(DATASET.images))
+  logits = np.asarray(model.apply(state.variables, images), np.float64)
+  predictions = logits.argmax(axis=1)
+  logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+  means = evaluate(step, state, evaluation_batches(DATASET, batch_size))
+  assert means == {
+    'test_loss': pytest.approx(-logits[np.arange(40), DATASET.labels].mean(), rel=1e-5),
+    'test_accuracy': pytest.approx((predictions == DATASET.labels).mean()),
+  }
+
+
+def test_batches_must_divide_among_the_devices():
+  with pytest.raises(UserError, match='batch of 6 .* 4 devices; .*train.batch_size=8'):
+    devices.make_mesh(6)
+
+
+def test_processes_are_given_completely():
+  with pytest.raises(UserError, match='all of --coordinator_address'):
+    devices.join_processes(num_processes=2)
+  with pytest.raises(UserError, match='--process_id=2 is not one of 0..1'):
+    devices.join_processes('localhost:1', 2, 2)
