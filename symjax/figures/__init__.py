@@ -1,0 +1,17 @@
+"""Figures drawn from saved records; nothing else in symjax imports matplotlib.
+
+Each function takes plain values as read from JSON and writes one PNG of 150 dots
+per inch, whole or not at all, the same bytes for the same records.
+"""
+
+from symjax.figures.curves import training_curves
+from symjax.figures.evolution import symmetry_over_training
+from symjax.figures.kernels import mean_kernels
+from symjax.figures.profile import symmetry_profile
+
+__all__ = [
+  'mean_kernels',
+  'symmetry_over_training',
+  'symmetry_profile',
+  'training_curves',
+]
