@@ -1,0 +1,1 @@
+"""One file per experiment; `README.md` beside this holds the results."""

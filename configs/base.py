@@ -1,0 +1,116 @@
+"""What every config has; a file of its own says only what differs."""
+
+from collections.abc import Callable
+
+from ml_collections import ConfigDict, config_dict
+
+from symjax.errors import UserError
+
+Variant = Callable[[ConfigDict], ConfigDict]
+
+
+def get_base() -> ConfigDict:
+  """The fields of an image classification experiment, and what they mean.
+
+  None stands for 'as the data have it'. A group holds the arguments of one
+  constructor, which documents them.
+  """
+  config = ConfigDict()
+  config.seed = 0  # Of initial parameters, batch order, augmentation and dropout.
+
+  config.data = ConfigDict()
+  config.data.name = ''  # Any TFDS image classification set, or one of symjax's.
+  config.data.mean = (0.5, 0.5, 0.5)  # symjax.training.images.Normalization
+  config.data.std = (0.25, 0.25, 0.25)
+  config.data.image_size = config_dict.placeholder(int)  # Resized to; pixels.
+  config.data.train_examples = config_dict.placeholder(int)  # The first so many.
+  config.data.test_examples = config_dict.placeholder(int)
+  config.data.fake = False  # Made-up images where the set is not at hand.
+
+  config.augmentation = ConfigDict()  # symjax.training.images.Augmentation
+  config.augmentation.flip = False
+  config.augmentation.shift = 0
+
+  config.model = ConfigDict()  # symjax.models.get_model, symjax.nn.ConvPolicy
+  config.model.name = 'vgg'
+  config.model.depth = 16
+  config.model.batch_norm = True
+  config.model.head = 'average'
+  config.model.width = 1.0
+  config.model.stages = 5
+  config.model.padding = 'zero'
+  config.model.widths = 'explicit'
+  config.model.dtype = 'float32'
+
+  config.optimizer = ConfigDict()  # symjax.optim.make_optimizer
+  config.optimizer.name = 'sgd'
+  config.optimizer.learning_rate = 0.1
+  config.optimizer.momentum = 0.9
+  config.optimizer.weight_decay = 5e-4
+
+  config.schedule = ConfigDict()  # symjax.optim.make_schedule
+  config.schedule.name = 'cosine'
+  config.schedule.warmup_epochs = 1.0
+  config.schedule.decay_epochs = ()
+  config.schedule.decay_factor = 0.1
+
+  config.train = ConfigDict()
+  config.train.batch_size = 128
+  config.train.epochs = 10.0
+  config.train.symmetry_weight = 0.0  # Times (1 - mean symmetry), added to the loss.
+  config.train.log_every = 20  # Steps.
+  config.train.checkpoint_every = 500  # Steps; every epoch ends with one as well.
+  return config
+
+
+def narrow(config: ConfigDict) -> ConfigDict:
+  """The VGG of CPU-sized runs on 32x32 images: half as wide, no map under 4x4."""
+  config.model.batch_norm = True
+  config.model.head = 'average'
+  config.model.width = 0.5
+  config.model.stages = 4
+  return config
+
+
+def full(config: ConfigDict) -> ConfigDict:
+  """The published channels and stages, and a longer training, for an accelerator."""
+  config.model.width = 1.0
+  config.model.stages = 5
+  config.train.epochs = 100.0
+  return config
+
+
+def smoke(config: ConfigDict) -> ConfigDict:
+  """A run of seconds that goes through everything: few images, few channels."""
+  config.data.fake = True
+  config.data.train_examples = 64
+  config.data.test_examples = 32
+  config.model.width = 1 / 16
+  config.train.batch_size = 16
+  config.train.epochs = 2.0
+  config.train.log_every = 2
+  config.schedule.warmup_epochs = 0.0
+  return config
+
+
+def choose(variant: str, config: ConfigDict, **variants: Variant) -> ConfigDict:
+  """The variant of a config that was asked for.
+
+  Args:
+    variant: what followed the colon of `--config=FILE:variant`; '' is the config
+      itself.
+    config: to change.
+    **variants: name -> function that changes and returns the config. Every config
+      has `smoke`.
+
+  Raises:
+    UserError: there is no such variant.
+  """
+  variants = {'smoke': smoke, **variants}
+  if variant:
+    if variant not in variants:
+      raise UserError(
+        f'unknown config variant {variant!r}; choose from {", ".join(sorted(variants))}'
+      )
+    config = variants[variant](config)
+  return config.lock()

@@ -1,0 +1,1 @@
+"""The programs: flags, wiring, one call each."""

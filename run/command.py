@@ -1,0 +1,120 @@
+"""What every program shares: its flags, and errors in one line."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from symjax.errors import UserError
+from symjax.experiments.workdir import default_name
+
+_BAD_INPUT = 2
+
+
+def run(main: Callable[[], None]) -> None:
+  """Parses the flags and runs `main`.
+
+  What a user can mend is one line on stderr and exit status 2: a `UserError`, a
+  mistake in the flags, a file that cannot be read or written.
+  """
+
+  def guarded(argv: list[str]) -> None:
+    try:
+      if len(argv) > 1:
+        raise UserError(f'unexpected argument {argv[1]!r}; flags begin with --')
+      main()
+    except UserError as error:
+      _exit(str(error))
+    except OSError as error:
+      place = f'{error.filename}: ' if error.filename else ''
+      _exit(f'{place}{error.strerror or error}')
+
+  # Orbax and JAX narrate at lower levels; the programs print their own lines.
+  logging.set_verbosity(logging.ERROR)
+  app.run(guarded, flags_parser=_parse)
+
+
+def define_config() -> None:
+  """Defines `--config=FILE[:variant]`, overridden by `--config.group.key=value`."""
+  config_flags.DEFINE_config_file('config', help_string='FILE.py[:variant]')
+  flags.mark_flag_as_required('config')
+
+
+def define_data() -> None:
+  """Defines `--data_dir` and `--manual_dir`."""
+  flags.DEFINE_string('data_dir', None, "where TFDS keeps data sets; default: TFDS's")
+  flags.DEFINE_string('manual_dir', None, 'where files downloaded by hand lie')
+
+
+def define_processes() -> None:
+  """Defines the flags by which several processes find each other."""
+  flags.DEFINE_string('coordinator_address', None, 'host:port of process 0')
+  flags.DEFINE_integer('num_processes', None, 'in all', lower_bound=1)
+  flags.DEFINE_integer('process_id', None, 'of this process, from 0', lower_bound=0)
+
+
+def config() -> dict[str, Any]:
+  """The config as plain values.
+
+  Raises:
+    UserError: there is no such file.
+  """
+  path = Path(_config_file()[0])
+  if not path.is_file():
+    known = ', '.join(sorted(map(str, Path('configs').glob('[a-z]*_*.py'))))
+    raise UserError(f'no config file {path}; there are {known or "none in configs/"}')
+  return flags.FLAGS.config.to_dict()
+
+
+def default_workdir() -> str:
+  """`runs/<config>[-variant][-hash of overrides]`."""
+  overrides = _config_flag().override_values
+  values = {key: repr(value) for key, value in overrides.items()}
+  return f'runs/{default_name(*_config_file(), values)}'
+
+
+def data_folders() -> tuple[str | None, str | None]:
+  """`--data_dir` and `--manual_dir`."""
+  return flags.FLAGS.data_dir, flags.FLAGS.manual_dir
+
+
+def processes() -> tuple[str | None, int | None, int | None]:
+  """`--coordinator_address`, `--num_processes` and `--process_id`."""
+  values = flags.FLAGS
+  return values.coordinator_address, values.num_processes, values.process_id
+
+
+def _config_flag() -> Any:
+  return flags.FLAGS['config']
+
+
+def _config_file() -> tuple[str, str]:
+  """The config's path and variant."""
+  path, _, variant = _config_flag().config_filename.partition(':')
+  return path, variant
+
+
+def _parse(argv: list[str]) -> list[str]:
+  app.define_help_flags()
+  try:
+    return flags.FLAGS(argv)
+  except (AttributeError, KeyError) as error:
+    # ml_collections wraps the key and its suggestion in one or two exceptions.
+    cause: Any = error
+    while isinstance(cause, Exception):
+      cause = cause.args[0]
+    _exit(f'unknown config key {_one_line(cause)}')
+  except (flags.Error, UserError, TypeError, ValueError) as error:
+    _exit(_one_line(str(error)))
+
+
+def _one_line(text: str) -> str:
+  return ' '.join(str(text).split())
+
+
+def _exit(message: str) -> NoReturn:
+  print(f'error: {message}', file=sys.stderr)
+  sys.exit(_BAD_INPUT)

@@ -1,0 +1,40 @@
+"""Train a network, or go on training it.
+
+    python -m run.train --config=configs/digits_vgg.py [--config.group.key=value ...]
+
+Run again on the same workdir it resumes, or says that it is complete.
+"""
+
+import sys
+
+import jax
+from absl import flags
+
+from run import command
+from symjax.experiments.train import describe, train
+from symjax.training.devices import join_processes
+
+command.define_config()
+command.define_data()
+command.define_processes()
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'default: runs/<config>[-variant][-hash of overrides]'
+)
+
+
+def main() -> None:
+  """Trains, and says how it ended."""
+  join_processes(*command.processes())
+  workdir = _WORKDIR.value or command.default_workdir()
+  summary = train(
+    command.config(),
+    workdir,
+    *command.data_folders(),
+    command=' '.join(['python -m run.train', *sys.argv[1:]]),
+  )
+  if summary and jax.process_index() == 0:
+    print(f'{workdir} is complete: {describe(summary)}')
+
+
+if __name__ == '__main__':
+  command.run(main)

@@ -1,0 +1,57 @@
+"""The splits of a config's `data` group."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from symjax import data
+from symjax.data import builders, folders, prepared
+
+
+def load_splits(
+  group: Mapping[str, Any], data_dir: str | None, manual_dir: str | None
+) -> dict[str, data.Dataset]:
+  """The training and the test split, cut to the config's numbers of examples.
+
+  Args:
+    group: the config's `data`; where its `fake` is true and the set is not prepared,
+      made-up images of the set's shape and classes stand in for it.
+    data_dir: where TFDS keeps its data sets; None is TFDS's own default.
+    manual_dir: where files that were downloaded by hand lie.
+
+  Raises:
+    UserError: the set cannot be had.
+  """
+  splits = {}
+  for split in ('train', 'test'):
+    limit = group[f'{split}_examples']
+    if group['fake'] and not _is_prepared(group['name'], data_dir):
+      splits[split] = _stand_in(group['name'], split, limit, data_dir)
+      continue
+    dataset = data.load(
+      group['name'], split, data_dir, manual_dir, group['image_size']
+    )
+    splits[split] = dataclasses.replace(
+      dataset, images=dataset.images[:limit], labels=dataset.labels[:limit]
+    )
+  return splits
+
+
+def _is_prepared(name: str, data_dir: str | None) -> bool:
+  return prepared.find(name, folders.data_directory(data_dir)) is not None
+
+
+def _stand_in(
+  name: str, split: str, num_examples: int, data_dir: str | None
+) -> data.Dataset:
+  """Made-up images of the shape and with the classes of a set of fixed size."""
+  builder = builders.make_builder(name, folders.data_directory(data_dir))
+  task = prepared.classification(builder.info)
+  height, width, channels = task.shape
+  return data.fake_dataset(
+    name,
+    split,
+    num_classes=task.num_classes,
+    image_shape=(height or 32, width or 32, channels),
+    num_examples=num_examples,
+  )

@@ -1,0 +1,89 @@
+"""What a person sees of a run at its end: a table and four figures."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from symjax import figures
+from symjax.experiments.report import profile_table
+from symjax.nn import Layer, downsampling_marks
+
+
+def layer_records(layers: Sequence[Layer]) -> dict[str, Any]:
+  """What `layers.json` holds: the layer table, and the marks of its convolutions."""
+  return {
+    'layers': [dataclasses.asdict(layer) for layer in layers],
+    'strides': {
+      layer.name: max(layer.window.stride) for layer in layers if layer.kind == 'conv'
+    },
+    'downsampling': downsampling_marks(layers),
+  }
+
+
+def kernel_shapes(kernels: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+  """(N, C, H, W) of HWIO kernels by layer name, as document A titles them."""
+  return {
+    name: (kernel.shape[3], kernel.shape[2], *kernel.shape[:2])
+    for name, kernel in kernels.items()
+  }
+
+
+def present(
+  profile: Mapping[str, Any],
+  shapes: Mapping[str, Sequence[int]],
+  downsampling: Mapping[str, str],
+  rows: Sequence[Mapping[str, Any]],
+  folder: Path,
+  title: str,
+) -> None:
+  """Prints the table of layers, and draws the four figures of a run.
+
+  Args:
+    profile: as in `profile.json`.
+    shapes: (N, C, H, W) of every layer.
+    downsampling: 'at' or 'near' for layers at and near a loss of resolution.
+    rows: of `metrics.jsonl`.
+    folder: of the figures; made if need be.
+    title: of the run, the first words of every caption.
+  """
+  print(profile_table(profile, downsampling))
+  folder.mkdir(parents=True, exist_ok=True)
+  figures.mean_kernels(
+    profile,
+    folder / 'mean_kernels.png',
+    f'{title}: mean kernel of every layer over its inputs and outputs, with its '
+    'symmetry S under D4 (1 = fully symmetric).',
+    shapes,
+  )
+  figures.symmetry_profile(
+    {title: profile},
+    folder / 'symmetry_profile.png',
+    f'{title}: symmetry of the mean kernel of every layer.',
+    downsampling,
+  )
+  figures.symmetry_over_training(
+    _history(rows, profile),
+    folder / 'symmetry_over_training.png',
+    f'{title}: symmetry of the mean kernel of every layer during training.',
+  )
+  figures.training_curves(
+    rows, folder / 'training_curves.png', f'{title}: training curves.'
+  )
+
+
+def _history(
+  rows: Sequence[Mapping[str, Any]], profile: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+  random = {layer['name']: layer['random_mean'] for layer in profile['layers']}
+  return [
+    {
+      'step': row['step'],
+      'epoch': row['epoch'],
+      'mean': row['mean_symmetry'],
+      'layers': row['symmetry'],
+      'random': random,
+    }
+    for row in rows
+    if 'symmetry' in row
+  ]

@@ -1,0 +1,50 @@
+"""The symmetry profile of a run's newest checkpoint."""
+
+from pathlib import Path
+
+from symjax import records, symmetry
+from symjax.checkpoints import CheckpointStore
+from symjax.errors import UserError
+from symjax.experiments.presentation import kernel_shapes, present
+from symjax.experiments.workdir import Workdir
+
+
+def profile_workdir(workdir: str | Path, out: str | Path) -> int:
+  """Writes `profile.json` and `figures/`, and prints the table.
+
+  Args:
+    workdir: of a run, finished or not.
+    out: folder to write to, made if need be.
+
+  Returns:
+    The step of the checkpoint.
+
+  Raises:
+    UserError: the folder holds no run, or no checkpoint yet.
+  """
+  folder = Workdir(Path(workdir))
+  if not folder.config.exists():
+    raise UserError(f'{workdir} is no workdir of run.train: it has no config.json')
+  table = records.read_json(folder.layers)
+  store = CheckpointStore(folder.checkpoints)
+  try:
+    step = store.latest_step()
+    if step is None:
+      raise UserError(f'{workdir} has no checkpoint yet; train for longer')
+    params = store.restore_params(step)
+  finally:
+    store.close()
+
+  target = Workdir(Path(out))
+  target.path.mkdir(parents=True, exist_ok=True)
+  profile = symmetry.profile(params, strides=table['strides']).to_json()
+  records.write_json(target.profile, profile)
+  present(
+    profile,
+    kernel_shapes(symmetry.convolutions(params)),
+    table['downsampling'],
+    [row for row in folder.metrics.read() if row['step'] <= step],
+    target.figures,
+    f'{folder.path.name}, step {step}',
+  )
+  return step

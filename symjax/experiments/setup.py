@@ -1,0 +1,160 @@
+"""A config and a data set's shape to everything that training needs but the data."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import optax
+from flax import linen as nn
+
+from symjax import symmetry
+from symjax.errors import UserError
+from symjax.models import get_model
+from symjax.nn import ConvPolicy, Layer, smallest_image, trace
+from symjax.optim import make_optimizer, make_schedule
+from symjax.training.images import Augmentation, Normalization
+from symjax.training.loop import Schedule
+from symjax.training.state import TrainState, create_state
+from symjax.training.step import (
+  Batch,
+  Metrics,
+  Task,
+  make_eval_step,
+  make_train_step,
+)
+from symjax.training.tasks import Classification
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+  """One experiment, ready for data.
+
+  Attributes:
+    model: the network.
+    task: its losses and metrics.
+    layers: the layer table at the training image size.
+    learning_rate: over steps.
+    schedule: what happens after which step.
+    create_state: () -> the state before the first step.
+    train_step: (state, batch) -> (state, metrics), not yet jitted.
+    eval_step: (state, batch) -> sums, not yet jitted.
+  """
+
+  model: nn.Module
+  task: Task
+  layers: tuple[Layer, ...]
+  learning_rate: optax.Schedule
+  schedule: Schedule
+  create_state: Callable[[], TrainState]
+  train_step: Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+  eval_step: Callable[[TrainState, Batch], Metrics]
+
+
+def build(
+  config: Mapping[str, Any],
+  image_shape: tuple[int, int, int],
+  num_classes: int,
+  num_examples: int,
+) -> Setup:
+  """Builds an experiment from its config and the shape of its data.
+
+  Args:
+    config: plain values, with the groups of `configs/base.py`.
+    image_shape: [height, width, channels] of the data set's images.
+    num_classes: labels of the data set.
+    num_examples: of the training split.
+
+  Raises:
+    UserError: a name, number or combination that makes no experiment.
+  """
+  data, train, seed = config['data'], config['train'], config['seed']
+  schedule = make_loop_schedule(train, num_examples)
+  learning_rate = make_schedule(
+    config['optimizer']['learning_rate'],
+    schedule.steps,
+    schedule.steps_per_epoch,
+    **config['schedule'],
+  )
+  options = {k: v for k, v in config['optimizer'].items() if k != 'learning_rate'}
+  optimizer = make_optimizer(learning_rate, **options)
+
+  normalization = Normalization(
+    tuple(data['mean']), tuple(data['std']), data['image_size']
+  )
+  shape = normalization.output_shape(image_shape)
+  model = make_model(config['model'], num_classes)
+  layers = trace_model(model, shape)
+  task = Classification()
+  weight = train['symmetry_weight']
+  return Setup(
+    model=model,
+    task=task,
+    layers=layers,
+    learning_rate=learning_rate,
+    schedule=schedule,
+    create_state=functools.partial(create_state, model, optimizer, shape, seed),
+    train_step=make_train_step(
+      model,
+      optimizer,
+      task,
+      normalization,
+      Augmentation(**config['augmentation']),
+      seed,
+      penalty=functools.partial(asymmetry, weight) if weight else None,
+    ),
+    eval_step=make_eval_step(model, task, normalization),
+  )
+
+
+def make_model(group: Mapping[str, Any], num_classes: int) -> nn.Module:
+  """The network of a config's `model` group, whose policy fields stand beside it."""
+  fields = {field.name for field in dataclasses.fields(ConvPolicy)}
+  policy = ConvPolicy(**{k: v for k, v in group.items() if k in fields})
+  others = {k: v for k, v in group.items() if k not in fields}
+  return get_model(num_classes=num_classes, policy=policy, **others)
+
+
+def trace_model(
+  model: nn.Module, image_shape: tuple[int, int, int]
+) -> tuple[Layer, ...]:
+  """The layer table; images that are too small are refused with the size that works.
+
+  Raises:
+    UserError: the model does not take images of `image_shape`.
+  """
+  try:
+    return trace(model, image_shape, train=False)
+  except UserError as error:
+    side = smallest_image(model, image_shape[-1], train=False)
+    if side is None or side <= min(image_shape[:2]):
+      raise
+    raise UserError(
+      f'{error} (the smallest that this network takes is data.image_size={side})'
+    ) from None
+
+
+def make_loop_schedule(train: Mapping[str, Any], num_examples: int) -> Schedule:
+  """What happens after which step, from a config's `train` group.
+
+  Raises:
+    UserError: a size or length that is not positive, or less than a step of training.
+  """
+  for name in ('batch_size', 'epochs', 'log_every', 'checkpoint_every'):
+    if not train[name] > 0:
+      raise UserError(f'train.{name}={train[name]} must be positive')
+  steps_per_epoch = num_examples / train['batch_size']
+  steps = math.floor(train['epochs'] * steps_per_epoch)
+  if steps < 1:
+    raise UserError(
+      f'train.epochs={train["epochs"]} over {num_examples} examples is less than one '
+      f'batch of {train["batch_size"]}; train for longer or in smaller batches'
+    )
+  return Schedule(steps, steps_per_epoch, train['log_every'], train['checkpoint_every'])
+
+
+def asymmetry(weight: float, params: Any) -> jax.Array:
+  """The regulariser `train.symmetry_weight`: weight times (1 - mean symmetry)."""
+  return weight * (1 - symmetry.mean_symmetry(params))

@@ -1,0 +1,225 @@
+"""Train a network from a config: the main job, end to end."""
+
+import contextlib
+import statistics
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from symjax import data, records, symmetry
+from symjax.checkpoints import CheckpointStore
+from symjax.experiments.data import load_splits
+from symjax.experiments.presentation import kernel_shapes, layer_records, present
+from symjax.experiments.provenance import provenance
+from symjax.experiments.setup import Setup, build
+from symjax.experiments.workdir import Workdir
+from symjax.training import devices
+from symjax.training.loop import fit
+from symjax.training.state import TrainState
+from symjax.training.step import evaluate
+from symjax.training.tensorboard import EventWriter
+
+
+def train(
+  config: Mapping[str, Any],
+  workdir: str | Path,
+  data_dir: str | None = None,
+  manual_dir: str | None = None,
+  command: str | None = None,
+) -> dict[str, Any] | None:
+  """Trains, or goes on training, until the config is fulfilled.
+
+  Every process of a run calls this with the same arguments, after
+  `devices.join_processes`. Process 0 writes the records; all save checkpoints.
+
+  Args:
+    config: plain values, with the groups of `configs/base.py`.
+    workdir: the run's folder, as in `Workdir`.
+    data_dir: where TFDS keeps its data sets; None is TFDS's own default.
+    manual_dir: where files that were downloaded by hand lie.
+    command: that started the run, for the summary.
+
+  Returns:
+    What `summary.json` holds, or None if SIGTERM stopped the run first.
+
+  Raises:
+    UserError: whatever the user can mend.
+  """
+  folder = Workdir(Path(workdir))
+  writes = jax.process_index() == 0
+  folder.claim(config, write=writes)
+  if folder.summary.exists():
+    return records.read_json(folder.summary)
+
+  wide = config['model']['dtype'] == 'float64'
+  with jax.enable_x64(True) if wide else contextlib.nullcontext():
+    mesh = devices.make_mesh(config['train']['batch_size'])
+    splits = load_splits(config['data'], data_dir, manual_dir)
+    training_set = splits['train']
+    setup = build(
+      config,
+      training_set.images.shape[1:],
+      training_set.num_classes,
+      len(training_set.images),
+    )
+    if writes:
+      records.write_json(folder.layers, layer_records(setup.layers))
+    store = CheckpointStore(folder.checkpoints)
+    try:
+      state, seconds = _restore(setup, mesh, store)
+      state, seconds = _fit(config, setup, mesh, splits, folder, store, state, seconds)
+    finally:
+      store.close()
+    if int(state.step) < setup.schedule.steps:
+      return None
+    # Replicated, so every process has all of it; from here on process 0 is alone.
+    params = jax.device_get(state.params)
+  if not writes:
+    return {}
+  table = layer_records(setup.layers)
+  profile = symmetry.profile(params, strides=table['strides']).to_json()
+  records.write_json(folder.profile, profile)
+  rows = folder.metrics.read()
+  shapes = kernel_shapes(symmetry.convolutions(params))
+  present(
+    profile, shapes, table['downsampling'], rows, folder.figures, folder.path.name
+  )
+  summary = _summarise(rows, setup, params, splits, seconds, profile) | {
+    'name': folder.path.name,
+    'seed': config['seed'],
+    'command': command,
+    **provenance(),
+  }
+  records.write_json(folder.summary, summary)
+  return summary
+
+
+def _restore(
+  setup: Setup, mesh: Mesh, store: CheckpointStore
+) -> tuple[TrainState, float]:
+  """The newest state saved, or the first one, whole on every device."""
+  whole = devices.replicated(mesh)
+  create = jax.jit(setup.create_state, out_shardings=whole)
+  step = store.latest_step()
+  if step is None:
+    return create(), 0.0
+  like = jax.tree.map(
+    lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=whole),
+    jax.eval_shape(setup.create_state),
+  )
+  state, progress = store.restore(step, like)
+  return state, progress['train_seconds']
+
+
+def _fit(
+  config: Mapping[str, Any],
+  setup: Setup,
+  mesh: Mesh,
+  splits: Mapping[str, data.Dataset],
+  folder: Workdir,
+  store: CheckpointStore,
+  state: TrainState,
+  seconds: float,
+) -> tuple[TrainState, float]:
+  batch_size = config['train']['batch_size']
+  step = int(state.step)
+  place = {'process_index': jax.process_index(), 'process_count': jax.process_count()}
+  eval_step = devices.jit(setup.eval_step, mesh, donate_state=False)
+
+  def test(state: TrainState) -> dict[str, float]:
+    batches = data.evaluation_batches(splits['test'], batch_size, **place)
+    with data.prefetch(batches, lambda b: devices.place_batch(mesh, b)) as placed:
+      return evaluate(eval_step, state, placed)
+
+  batches = data.training_batches(
+    splits['train'], batch_size, config['seed'], step, setup.schedule.steps, **place
+  )
+  with (
+    _recorder(folder, step) as write,
+    data.prefetch(batches, lambda b: devices.place_batch(mesh, b)) as placed,
+  ):
+    return fit(
+      state,
+      devices.jit(setup.train_step, mesh, donate_state=True),
+      placed,
+      setup.schedule,
+      setup.learning_rate,
+      batch_size,
+      evaluators=(test, symmetry_of),
+      headline=setup.task.headline,
+      store=store,
+      write=write,
+      train_seconds=seconds,
+    )
+
+
+def symmetry_of(state: TrainState) -> dict[str, Any]:
+  """The scores of a state's mean kernels, as an evaluator of the training loop."""
+  scores = {
+    name: None if np.isnan(score) else float(score)
+    for name, score in jax.device_get(symmetry.mean_scores(state.params)).items()
+  }
+  defined = [score for score in scores.values() if score is not None]
+  return {
+    'mean_symmetry': statistics.fmean(defined) if defined else None,
+    'symmetry': scores,
+  }
+
+
+@contextlib.contextmanager
+def _recorder(
+  folder: Workdir, step: int
+) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+  """Takes rows of metrics to the log and to TensorBoard, on process 0."""
+  if jax.process_index() > 0:
+    yield lambda row: None
+    return
+  events = EventWriter(folder.path / 'tensorboard', step)
+
+  def write(row: Mapping[str, Any]) -> None:
+    folder.metrics.append(row)
+    events.write(row)
+
+  try:
+    yield write
+  finally:
+    events.close()
+
+
+def _summarise(
+  rows: list[dict[str, Any]],
+  setup: Setup,
+  params: Any,
+  splits: Mapping[str, data.Dataset],
+  seconds: float,
+  profile: Mapping[str, Any],
+) -> dict[str, Any]:
+  tests = [row for row in rows if setup.task.headline in row]
+  rates = [row['images_per_second'] for row in rows if 'images_per_second' in row]
+  return {
+    setup.task.headline: tests[-1][setup.task.headline],
+    'mean_symmetry': profile['mean_score'],
+    'initial_mean_symmetry': tests[0]['mean_symmetry'],
+    'steps': setup.schedule.steps,
+    'train_seconds': seconds,
+    'images_per_second': statistics.median(rates),
+    'parameters': sum(leaf.size for leaf in jax.tree.leaves(params)),
+    'dataset': splits['train'].name,
+    'dataset_note': splits['train'].description,
+    'train_examples': len(splits['train'].images),
+    'test_examples': len(splits['test'].images),
+  }
+
+
+def describe(summary: Mapping[str, Any]) -> str:
+  """A summary in one line."""
+  test = next(name for name in summary if name.startswith('test_'))
+  return (
+    f'{test} {summary[test]:.4f}, mean symmetry '
+    f'{summary["initial_mean_symmetry"]:.3f} -> {summary["mean_symmetry"]:.3f}, '
+    f'{summary["steps"]} steps in {summary["train_seconds"]:.0f} s'
+  )

@@ -1,0 +1,75 @@
+"""The folder of one run: one config, its records, its checkpoints."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from symjax import records
+from symjax.errors import UserError
+
+
+class Workdir:
+  """The names of the files in a run's folder."""
+
+  def __init__(self, path: Path) -> None:
+    self.path = path
+    self.config = path / 'config.json'
+    self.layers = path / 'layers.json'
+    self.metrics = records.Log(path / 'metrics.jsonl')
+    self.checkpoints = path / 'checkpoints'
+    self.profile = path / 'profile.json'
+    self.figures = path / 'figures'
+    self.summary = path / 'summary.json'
+
+  def claim(self, config: Mapping[str, Any], write: bool) -> None:
+    """Makes the folder this config's, or checks that it is.
+
+    Args:
+      config: plain values.
+      write: whether this process is the one that writes.
+
+    Raises:
+      UserError: the folder is another config's, naming what differs; or it cannot be
+        written.
+    """
+    config = json.loads(json.dumps(config))  # Tuples become lists, as on disk.
+    if self.config.exists():
+      changes = list(differences(records.read_json(self.config), config))
+      if changes:
+        raise UserError(
+          f'{self.path} holds a run with {"; ".join(changes)}; choose another --workdir'
+        )
+    elif write:
+      self.path.mkdir(parents=True, exist_ok=True)
+      records.write_json(self.config, config)
+
+
+def differences(
+  old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ''
+) -> Iterator[str]:
+  """Each key whose value differs between two configs, as a phrase."""
+  for key in dict.fromkeys((*old, *new)):
+    before, after = old.get(key, '(absent)'), new.get(key, '(absent)')
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+      yield from differences(before, after, f'{prefix}{key}.')
+    elif before != after:
+      yield f'{prefix}{key}={before} (now {after})'
+
+
+def default_name(config_path: str, variant: str, overrides: Mapping[str, Any]) -> str:
+  """`<config>[-variant][-hash of overrides]`, the default folder under `runs/`.
+
+  Args:
+    config_path: of the config's file.
+    variant: what follows the colon.
+    overrides: dotted key -> value, of those that differ from the file's.
+  """
+  name = Path(config_path).stem
+  if variant:
+    name += f'-{variant}'
+  if overrides:
+    text = json.dumps(overrides, sort_keys=True)
+    name += f'-{hashlib.sha256(text.encode()).hexdigest()[:8]}'
+  return name

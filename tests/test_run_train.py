@@ -1,0 +1,273 @@
+"""The main job as a user meets it: commands, files, and errors of one line."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from symjax.checkpoints import CheckpointStore
+
+ROOT = pathlib.Path(__file__).parent.parent
+CONFIGS = sorted(path.stem for path in (ROOT / 'configs').glob('*_*.py'))
+FIGURES = (
+  'mean_kernels',
+  'symmetry_profile',
+  'symmetry_over_training',
+  'training_curves',
+)
+SMOKE = '--config=configs/digits_vgg.py:smoke'
+
+
+def command(program, *flags, workdir=None, devices=1, **environment):
+  """Arguments of a subprocess that runs a program of `run/` on so many CPU devices."""
+  # ml_collections loads config files in a way that Python discourages.
+  strict = ('-W', 'error', '-W', 'ignore:the load_module:DeprecationWarning')
+  arguments = [sys.executable, *strict, '-m', f'run.{program}', *flags]
+  if workdir is not None:
+    arguments.append(f'--workdir={workdir}')
+  environment = os.environ | {'JAX_NUM_CPU_DEVICES': str(devices), **environment}
+  return dict(args=arguments, cwd=ROOT, env=environment, text=True)
+
+
+def run(*arguments, **options):
+  return subprocess.run(
+    **command(*arguments, **options), capture_output=True, timeout=300
+  )
+
+
+def final_params(workdir):
+  store = CheckpointStore(pathlib.Path(workdir) / 'checkpoints')
+  params = store.restore_params(store.latest_step())
+  store.close()
+  return params
+
+
+def assert_equal_trees(one, other):
+  import jax
+
+  jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+  """A workdir of a smoke run that was never interrupted, and what it printed."""
+  workdir = tmp_path_factory.mktemp('runs') / 'digits'
+  result = run('train', SMOKE, workdir=workdir)
+  assert result.returncode == 0, result.stderr
+  return workdir, result
+
+
+def test_a_run_leaves_every_file_of_the_contract(finished):
+  workdir, result = finished
+  summary = json.loads((workdir / 'summary.json').read_text())
+  assert 0 <= summary['test_accuracy'] <= 1
+  for key in ('mean_symmetry', 'steps', 'train_seconds', 'images_per_second',
+              'parameters', 'commit', 'versions'):  # fmt: skip
+    assert key in summary
+  config = json.loads((workdir / 'config.json').read_text())
+  assert config['model']['name'] == 'vgg'
+  rows = [json.loads(line) for line in (workdir / 'metrics.jsonl').open()]
+  assert rows[0]['step'] == 0 and 0.3 < rows[0]['mean_symmetry'] < 0.55
+  assert rows[-1]['step'] == summary['steps']
+  profile = json.loads((workdir / 'profile.json').read_text())
+  assert profile['mean_score'] == pytest.approx(summary['mean_symmetry'], abs=1e-6)
+  assert profile['mean_score'] == pytest.approx(rows[-1]['mean_symmetry'], abs=1e-6)
+  assert all(layer['stride'] == 1 for layer in profile['layers'])
+  for name in FIGURES:
+    assert (workdir / 'figures' / f'{name}.png').read_bytes().startswith(b'\x89PNG')
+  assert list((workdir / 'tensorboard').glob('events.out.tfevents.*'))
+  assert 'features_0' in result.stdout and 'is complete' in result.stdout
+
+
+def test_tensorboard_has_the_same_scalars(finished):
+  workdir, _ = finished
+  from tensorboardX.proto.event_pb2 import Event
+
+  [path] = (workdir / 'tensorboard').glob('events.out.tfevents.*')
+  data, events = path.read_bytes(), {}
+  while data:  # A record: length, its checksum, the event, its checksum.
+    length = int.from_bytes(data[:8], 'little')
+    event = Event.FromString(data[12 : 12 + length])
+    events |= {(event.step, v.tag): v.simple_value for v in event.summary.value}
+    data = data[16 + length :]
+  rows = [json.loads(line) for line in (workdir / 'metrics.jsonl').open()]
+  for row in rows:
+    for name, value in row.items():
+      if name not in ('step', 'symmetry'):
+        assert events[row['step'], name] == pytest.approx(value, rel=1e-6)
+    for name, value in row.get('symmetry', {}).items():
+      assert events[row['step'], f'symmetry/{name}'] == pytest.approx(value, rel=1e-6)
+
+
+def test_the_same_command_again_says_complete_and_changes_nothing(finished):
+  workdir, _ = finished
+  before = {p: p.stat().st_mtime_ns for p in workdir.rglob('*') if p.is_file()}
+  result = run('train', SMOKE, workdir=workdir)
+  assert result.returncode == 0 and 'is complete' in result.stdout
+  after = {p: p.stat().st_mtime_ns for p in workdir.rglob('*') if p.is_file()}
+  assert before == after
+
+
+def test_another_config_on_the_same_workdir_is_refused(finished):
+  workdir, _ = finished
+  result = run('train', SMOKE, '--config.model.padding=reflect', workdir=workdir)
+  assert result.returncode == 2
+  assert 'model.padding=zero (now reflect)' in result.stderr
+  assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize('how', [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(finished, tmp_path, how):
+  """Bit for bit on CPU, wherever the signal fell."""
+  flags = (SMOKE, '--config.train.checkpoint_every=2')
+  whole = tmp_path / 'whole'
+  assert run('train', *flags, workdir=whole).returncode == 0
+  workdir = tmp_path / 'stopped'
+  process = subprocess.Popen(
+    **command('train', *flags, workdir=workdir), stderr=subprocess.PIPE
+  )
+  deadline = time.monotonic() + 120
+  log = workdir / 'metrics.jsonl'
+  while not log.exists() or b'"step": 4' not in log.read_bytes():
+    assert time.monotonic() < deadline and process.poll() is None
+    time.sleep(0.01)
+  process.send_signal(how)
+  _, errors = process.communicate(timeout=60)
+  if how == signal.SIGTERM:
+    assert process.returncode == 0, errors
+  assert not (workdir / 'summary.json').exists()
+
+  result = run('train', *flags, workdir=workdir)
+  assert result.returncode == 0, result.stderr
+  assert_equal_trees(final_params(workdir), final_params(whole))
+
+
+def free_port():
+  with socket.socket() as listener:
+    listener.bind(('127.0.0.1', 0))
+    return listener.getsockname()[1]
+
+
+def test_two_processes_train_as_one_does(tmp_path):
+  """Two processes of two devices, one of four, one of one: float64, 10 steps, 1e-9."""
+  flags = (
+    SMOKE,
+    '--config.model.dtype=float64',
+    '--config.train.epochs=2.5',
+    '--config.augmentation.flip=True',
+  )
+  for devices in (1, 4):
+    result = run('train', *flags, workdir=tmp_path / f'one-{devices}', devices=devices)
+    assert result.returncode == 0, result.stderr
+  port = free_port()
+  processes = [
+    subprocess.Popen(
+      **command(
+        'train',
+        *flags,
+        f'--coordinator_address=127.0.0.1:{port}',
+        '--num_processes=2',
+        f'--process_id={index}',
+        workdir=tmp_path / 'two',
+        devices=2,
+      ),
+      stderr=subprocess.PIPE,
+    )
+    for index in range(2)
+  ]
+  for process in processes:
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+
+  summaries = {
+    name: json.loads((tmp_path / name / 'summary.json').read_text())
+    for name in ('one-1', 'one-4', 'two')
+  }
+  assert {s['steps'] for s in summaries.values()} == {10}
+  assert (summaries['two']['processes'], summaries['two']['devices']) == (2, 4)
+  import jax
+
+  reference = final_params(tmp_path / 'one-1')
+  for name in ('one-4', 'two'):
+    jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-9),
+      final_params(tmp_path / name),
+      reference,
+    )
+
+
+def test_a_checkpoint_is_profiled_as_the_run_did(finished, tmp_path):
+  workdir, _ = finished
+  result = run('profile', f'--out={tmp_path}', workdir=workdir)
+  assert result.returncode == 0, result.stderr
+  ours, theirs = (
+    json.loads((folder / 'profile.json').read_text()) for folder in (tmp_path, workdir)
+  )
+  assert ours == theirs
+  assert {path.stem for path in (tmp_path / 'figures').iterdir()} == set(FIGURES)
+
+
+@pytest.mark.parametrize('config', CONFIGS)
+def test_every_config_has_a_smoke_variant_that_runs(config, tmp_path):
+  result = run(
+    'train',
+    f'--config=configs/{config}.py:smoke',
+    f'--data_dir={tmp_path / "none"}',
+    workdir=tmp_path / 'run',
+  )
+  assert result.returncode == 0, result.stderr
+  assert json.loads((tmp_path / 'run' / 'summary.json').read_text())['steps'] == 8
+
+
+MISTAKES = {
+  '--config.model.paddng=reflect': 'unknown config key .paddng. Did you mean "padding"',
+  '--config.modle.depth=11': 'unknown config key .modle. Did you mean "model"',
+  '--config.model.depth=eleven': 'depth=eleven',
+  '--config.model.depth=12': 'no VGG-12; choose depth from 11, 13, 16, 19',
+  '--config.model.name=wgg': "unknown model 'wgg'; choose from vgg",
+  '--config.model.padding=refect': "unknown padding 'refect'; choose from zero, reflect",
+  '--config.model.width=0.001': 'without channels; the narrowest is',
+  '--config.data.name=digits_rendered': 'digits_rendered',
+  '--config.optimizer.name=sdg': "unknown optimizer 'sdg'; choose from sgd, adamw",
+  '--config.schedule.name=cosin': "unknown schedule 'cosin'; choose from",
+  '--config.data.image_size=8': r'does not fit .* data.image_size=16',
+  '--config.train.batch_size=15': 'batch of 15 does not divide among 4 devices',
+  '--config.train.epochs=0.1': 'less than one batch of 16',
+  '--config.train.log_every=0': 'train.log_every=0 must be positive',
+  '--config.optimizer.learning_rate=1e30': 'is (nan|inf) at step 2; step .* is kept',
+  '--workdr=runs': "Unknown command line flag 'workdr'",
+  'train': "unexpected argument 'train'",
+}
+
+
+@pytest.mark.parametrize('flags', MISTAKES)
+def test_mistakes_get_one_line_and_exit_2(flags, tmp_path):
+  workdir = tmp_path / 'run'
+  result = run('train', SMOKE, *flags.split(), workdir=workdir, devices=4)
+  *progress, line = result.stderr.strip().splitlines()
+  assert result.returncode == 2, result.stderr
+  assert all(line.startswith('step') for line in progress)
+  import re
+
+  assert line.startswith('error: ') and re.search(MISTAKES[flags], line), line
+  assert not (workdir / 'summary.json').exists()
+
+
+def test_config_files_that_do_not_exist_are_named(tmp_path):
+  result = run('train', '--config=configs/digits.py', workdir=tmp_path)
+  assert result.returncode == 2
+  assert 'no config file configs/digits.py; there are configs/cifar100' in result.stderr
+
+
+def test_an_unwritable_workdir_is_named(tmp_path):
+  (tmp_path / 'file').write_text('')
+  result = run('train', SMOKE, workdir=tmp_path / 'file' / 'run')
+  assert result.returncode == 2
+  assert result.stderr.startswith('error: ') and 'Not a directory' in result.stderr
