@@ -14,8 +14,12 @@ from symjax.experiments.workdir import default_name
 _BAD_INPUT = 2
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[..., None], positional: str | None = None) -> None:
   """Parses the flags and runs `main`.
+
+  Args:
+    main: called with nothing, or with the positional argument.
+    positional: what the one positional argument is; None takes none.
 
   What a user can mend is one line on stderr and exit status 2: a `UserError`, a
   mistake in the flags, a file that cannot be read or written.
@@ -23,9 +27,12 @@ def run(main: Callable[[], None]) -> None:
 
   def guarded(argv: list[str]) -> None:
     try:
-      if len(argv) > 1:
-        raise UserError(f'unexpected argument {argv[1]!r}; flags begin with --')
-      main()
+      expected = 1 if positional else 0
+      if len(argv) - 1 < expected:
+        raise UserError(f'missing argument: {positional}')
+      if len(argv) - 1 > expected:
+        raise UserError(f'unexpected argument {argv[-1]!r}; flags begin with --')
+      main(*argv[1:])
     except UserError as error:
       _exit(str(error))
     except OSError as error:
@@ -37,10 +44,15 @@ def run(main: Callable[[], None]) -> None:
   app.run(guarded, flags_parser=_parse)
 
 
-def define_config() -> None:
-  """Defines `--config=FILE[:variant]`, overridden by `--config.group.key=value`."""
-  config_flags.DEFINE_config_file('config', help_string='FILE.py[:variant]')
-  flags.mark_flag_as_required('config')
+def define_config(default: str | None = None) -> None:
+  """Defines `--config=FILE[:variant]`, overridden by `--config.group.key=value`.
+
+  Args:
+    default: the config without the flag; None makes the flag required.
+  """
+  config_flags.DEFINE_config_file('config', default, 'FILE.py[:variant]')
+  if default is None:
+    flags.mark_flag_as_required('config')
 
 
 def define_data() -> None:

@@ -57,10 +57,10 @@ def find(name: str, data_dir: pathlib.Path) -> tfds.core.DatasetBuilder | None:
     raise UserError(
       f'{builder.data_path} holds {builder.info.file_format.value} files, and symjax '
       'reads array_record: run `tfds convert_format --out_file_format=array_record '
-      f'--dataset_version_dir={builder.data_path}` (it needs TensorFlow), or give '
-      'another --data_dir to prepare the set anew'
+      f'--dataset_version_dir={builder.data_path}` (for which pip install '
+      'tensorflow-cpu apache-beam mlcroissant), or prepare it in another --data_dir'
     )
-  return tfds.builder_from_directory(builder.data_path, file_format=ARRAY_RECORD)
+  return builder
 
 
 def classification(info: tfds.core.DatasetInfo) -> Classification:

@@ -28,9 +28,7 @@ def load_splits(
     if group['fake'] and not _is_prepared(group['name'], data_dir):
       splits[split] = _stand_in(group['name'], split, limit, data_dir)
       continue
-    dataset = data.load(
-      group['name'], split, data_dir, manual_dir, group['image_size']
-    )
+    dataset = data.load(group['name'], split, data_dir, manual_dir, group['image_size'])
     splits[split] = dataclasses.replace(
       dataset, images=dataset.images[:limit], labels=dataset.labels[:limit]
     )

@@ -67,7 +67,7 @@ def is_zero(kernel: jax.Array) -> jax.Array:
 
 
 def _rescale(kernel: jax.Array) -> jax.Array:
-  """`kernel` in units of its largest magnitude (as it is, where it is zero).
+  """`kernel` in units of its largest magnitude; a zero kernel stays zero.
 
   Squares of 1e-30 or 1e30 leave float32. The unit is a constant to the gradient:
   what follows does not depend on it.
@@ -161,7 +161,7 @@ def skew(kernel: jax.Array) -> jax.Array:
     kernel: [h, w, ...] array.
   """
   mass = jnp.abs(_rescale(kernel))
-  total = jnp.where(is_zero(mass), jnp.nan, mass.sum(axis=(0, 1)))
+  total = jnp.where(is_zero(kernel), jnp.nan, mass.sum(axis=(0, 1)))
   rows, columns = (
     jnp.arange(n, dtype=mass.dtype) - (n - 1) / 2 for n in mass.shape[:2]
   )
