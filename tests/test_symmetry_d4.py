@@ -2,7 +2,6 @@
 
 import itertools
 
-import jax
 import numpy as np
 import pytest
 
@@ -105,7 +104,7 @@ def test_a_vector_is_refused():
 
 @pytest.mark.parametrize('h, w', FEW_SIZES)
 def test_orbit_is_the_transforms_of_numpy_on_every_single_kernel(h, w):
-  kernel = gaussian(h, w, 2, 3)
+  kernel = gaussian(h, w, 2, 3).astype(np.float32)
   names = list(with_identity(h, w))
   transforms = {'e': lambda grid: grid, **TRANSFORMS}
   images = np.asarray(symmetry.orbit(kernel))

@@ -102,7 +102,8 @@ def orbit(kernel: jax.Array) -> jax.Array:
     UserError: `kernel` is 1x1 or has no two axes.
   """
   group = acting_group(kernel)
-  flat = jnp.reshape(kernel, (-1, *kernel.shape[2:]))
+  kernel = jnp.asarray(kernel)
+  flat = kernel.reshape(-1, *kernel.shape[2:])
   identity = np.arange(flat.shape[0])[None]
   permutations = np.concatenate([identity, group.permutations])
   images = jnp.take(flat, permutations, axis=0, mode='clip')

@@ -110,8 +110,11 @@ def _score_alike(kernels: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
 @functools.partial(jax.jit, static_argnames='layout')
 def _score_means(
   kernels: tuple[jax.Array, ...], layout: str
-) -> list[tuple[jax.Array, jax.Array]]:
-  return by_size(_score_alike, [spatial_first(kernel, layout) for kernel in kernels])
+) -> tuple[list[jax.Array], jax.Array]:
+  """The [] score of each layer's mean kernel, and [layers] which of these are zero."""
+  kernels = tuple(spatial_first(kernel, layout) for kernel in kernels)
+  measured = by_size(_score_alike, kernels)
+  return [value for value, _ in measured], jnp.stack([zero for _, zero in measured])
 
 
 def mean_scores(params: Any, layout: str = 'HWIO') -> dict[str, jax.Array]:
@@ -131,8 +134,8 @@ def mean_scores(params: Any, layout: str = 'HWIO') -> dict[str, jax.Array]:
     UserError: there is no convolution, or `layout` does not fit one.
   """
   kernels = convolutions(params, layout)
-  measured = _score_means(tuple(kernels.values()), layout)
-  return {name: value for name, (value, _) in zip(kernels, measured, strict=True)}
+  scores, _ = _score_means(tuple(kernels.values()), layout)
+  return dict(zip(kernels, scores, strict=True))
 
 
 def mean_symmetry(params: Any, layout: str = 'HWIO') -> jax.Array:
@@ -151,7 +154,8 @@ def mean_symmetry(params: Any, layout: str = 'HWIO') -> jax.Array:
     UserError: there is no convolution, or `layout` does not fit one.
   """
   kernels = tuple(convolutions(params, layout).values())
-  scores, zero = map(jnp.stack, zip(*_score_means(kernels, layout), strict=True))
+  of_layers, zero = _score_means(kernels, layout)
+  scores = jnp.stack(of_layers)
   number = (~zero).sum(dtype=scores.dtype)
   total = jnp.where(zero, 0, scores).sum()
   return jnp.where(number > 0, total / jnp.maximum(number, 1), jnp.nan)
