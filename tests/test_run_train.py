@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from symjax.checkpoints import CheckpointStore
+from symjax.records import Log
 
 ROOT = pathlib.Path(__file__).parent.parent
 CONFIGS = sorted(path.stem for path in (ROOT / 'configs').glob('*_*.py'))
@@ -73,7 +74,7 @@ def test_a_run_leaves_every_file_of_the_contract(finished):
     assert key in summary
   config = json.loads((workdir / 'config.json').read_text())
   assert config['model']['name'] == 'vgg'
-  rows = [json.loads(line) for line in (workdir / 'metrics.jsonl').open()]
+  rows = Log(workdir / 'metrics.jsonl').read()
   assert rows[0]['step'] == 0 and 0.3 < rows[0]['mean_symmetry'] < 0.55
   assert rows[-1]['step'] == summary['steps']
   profile = json.loads((workdir / 'profile.json').read_text())
@@ -97,7 +98,7 @@ def test_tensorboard_has_the_same_scalars(finished):
     event = Event.FromString(data[12 : 12 + length])
     events |= {(event.step, v.tag): v.simple_value for v in event.summary.value}
     data = data[16 + length :]
-  rows = [json.loads(line) for line in (workdir / 'metrics.jsonl').open()]
+  rows = Log(workdir / 'metrics.jsonl').read()
   for row in rows:
     for name, value in row.items():
       if name not in ('step', 'symmetry'):
@@ -232,7 +233,7 @@ MISTAKES = {
   '--config.model.depth=eleven': 'depth=eleven',
   '--config.model.depth=12': 'no VGG-12; choose depth from 11, 13, 16, 19',
   '--config.model.name=wgg': "unknown model 'wgg'; choose from vgg",
-  '--config.model.padding=refect': "unknown padding 'refect'; choose from zero, reflect",
+  '--config.model.padding=refect': "unknown padding 'refect'; choose from zero, ref",
   '--config.model.width=0.001': 'without channels; the narrowest is',
   '--config.data.name=digits_rendered': 'digits_rendered',
   '--config.optimizer.name=sdg': "unknown optimizer 'sdg'; choose from sgd, adamw",
