@@ -29,6 +29,7 @@ setuptools.setup(
     'optax>=0.2.5',
     'orbax-checkpoint>=0.11.25',
     'pillow>=10.1',
+    'requests>=2.32',
     'tensorboardX>=2.6.2',
     'tensorflow-datasets>=4.9.9',
     'tqdm>=4.66',

@@ -16,5 +16,6 @@ def get_config(variant: str = '') -> ConfigDict:
   config.model.depth = 11
   config.model.width = 0.25
   config.model.stages = 4
-  config.train.epochs = 8.0
+  config.train.epochs = 4.0
+  config.schedule.warmup_epochs = 0.5
   return base.choose(variant, config)

@@ -31,7 +31,6 @@ FONTS = (
   'cmtt10',
 )
 _FONT_POINTS = 36  # Digits about 27 pixels high, the largest that are shown.
-_LUMA = np.array([0.299, 0.587, 0.114])
 _MIN_CONTRAST = 40  # Of 255, in luma, between digit and background.
 
 
@@ -123,9 +122,13 @@ def _readable_lumas(rng: np.random.Generator) -> list[float]:
 
 def _color(rng: np.random.Generator, luma: float) -> tuple[int, int, int]:
   """A colour of this luma, as far as the RGB cube holds one."""
-  chroma = rng.normal(0, 20, 3)
-  red, green, blue = np.clip(luma + chroma - chroma @ _LUMA, 0, 255).tolist()
-  return round(red), round(green), round(blue)
+  red, green, blue = rng.normal(0, 20, 3).tolist()
+  grey = luma - (0.299 * red + 0.587 * green + 0.114 * blue)
+  return _byte(grey + red), _byte(grey + green), _byte(grey + blue)
+
+
+def _byte(level: float) -> int:
+  return round(min(max(level, 0), 255))
 
 
 def _ground(rng: np.random.Generator, first: float, second: float) -> Image.Image:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import os
 import pathlib
 
 import numpy as np
@@ -95,9 +94,10 @@ def classification(info: tfds.core.DatasetInfo) -> Classification:
 
 
 def fingerprint(builder: tfds.core.DatasetBuilder) -> str:
-  """16 hex digits that change when the set is prepared anew with other content.
+  """16 hex digits that change when the set is prepared anew.
 
-  They cover the descriptions of the set and the names and sizes of its shards.
+  They cover the descriptions of the set and the names, sizes and times of its shards;
+  sizes alone are padded to 64 KiB and would often stay the same.
 
   Raises:
     UserError: a shard is missing.
@@ -107,12 +107,12 @@ def fingerprint(builder: tfds.core.DatasetBuilder) -> str:
   for path in (folder / 'dataset_info.json', folder / 'features.json'):
     digest.update(path.read_bytes())
   for split in sorted(builder.info.splits):
-    for shard in builder.info.splits[split].filepaths:
+    for shard in map(pathlib.Path, builder.info.splits[split].filepaths):
       try:
-        size = os.stat(shard).st_size
+        status = shard.stat()
       except OSError:
         raise UserError(
           f'{shard} is missing: delete {folder} and prepare the set again'
         ) from None
-      digest.update(f'{os.path.basename(shard)} {size}\n'.encode())
+      digest.update(f'{shard.name} {status.st_size} {status.st_mtime_ns}\n'.encode())
   return digest.hexdigest()[:16]

@@ -1,0 +1,25 @@
+"""Which files a config's data set needs, found or not; then prepare and decode it.
+
+python -m run.data --config=configs/svhn_vgg.py [--data_dir=DIR] [--manual_dir=DIR]
+"""
+
+from run import command
+from symjax import data
+from symjax.experiments.data import load_splits
+
+command.define_config()
+command.define_data()
+
+
+def main() -> None:
+  """Reports, then makes the set ready for training."""
+  group, places = command.config()['data'], command.data_folders()
+  for line in data.requirement_lines(group['name'], *places):
+    print(line)
+  for split, dataset in load_splits(group, *places).items():
+    images = 'x'.join(map(str, dataset.images.shape))
+    print(f'{split}: {images} images, {dataset.num_classes} classes, ready')
+
+
+if __name__ == '__main__':
+  command.run(main)
