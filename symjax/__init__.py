@@ -1,0 +1,1 @@
+"""symjax: symmetry in convolutional networks, measured and trained under."""
