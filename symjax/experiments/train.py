@@ -56,6 +56,7 @@ def train(
     return records.read_json(folder.summary)
 
   wide = config['model']['dtype'] == 'float64'
+  origin = provenance()  # Of the code that trains: the tree may change meanwhile.
   with jax.enable_x64(True) if wide else contextlib.nullcontext():
     mesh = devices.make_mesh(config['train']['batch_size'])
     splits = load_splits(config['data'], data_dir, manual_dir)
@@ -92,7 +93,7 @@ def train(
     'name': folder.path.name,
     'seed': config['seed'],
     'command': command,
-    **provenance(),
+    **origin,
   }
   records.write_json(folder.summary, summary)
   return summary
