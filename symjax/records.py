@@ -1,5 +1,6 @@
 """Records on disk: JSON files that appear whole, and logs that only grow."""
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -20,11 +21,11 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
   text = json.dumps(value, indent=2, allow_nan=False) + '\n'
   temporary = path.with_name(f'.{path.name}.{os.getpid()}')
   try:
-    temporary.write_text(text)
-    os.replace(temporary, path)
-  except OSError:
+    with _naming(path):
+      temporary.write_text(text)
+      os.replace(temporary, path)
+  finally:
     temporary.unlink(missing_ok=True)
-    raise
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
@@ -41,6 +42,15 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     raise UserError(f'{path} is not JSON ({error}); remove it') from None
 
 
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+  """Lets an error of the operating system say which file it is about."""
+  try:
+    yield
+  except OSError as error:
+    raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 class Log:
   """A log of one JSON object a line, each with its `step`."""
 
@@ -50,7 +60,7 @@ class Log:
   def append(self, row: Mapping[str, Any]) -> None:
     """Adds one line and hands it to the operating system."""
     line = json.dumps(row, allow_nan=False) + '\n'
-    with open(self.path, 'a+b') as file:
+    with _naming(self.path), open(self.path, 'a+b') as file:
       # A crash may have torn the last line: close it, so that only it is lost.
       if file.tell() > 0:
         file.seek(-1, os.SEEK_END)

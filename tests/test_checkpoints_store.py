@@ -1,3 +1,6 @@
+import shutil
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -90,3 +93,15 @@ def test_damaged_checkpoints_are_named(folder, damage):
   with pytest.raises(UserError, match='checkpoint .*4 is damaged'):
     store.restore(4, like(state(0)))
   store.close()
+
+
+def test_a_full_disk_is_noticed_before_anything_is_written(folder, monkeypatch):
+  usage = types.SimpleNamespace(free=10)
+  monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage)
+  store = CheckpointStore(folder)
+  with pytest.raises(
+    UserError, match='no room for the checkpoint of step 9.*step 4 is'
+  ):
+    store.save(9, state(9), {'train_seconds': 0.0}, None)
+  store.close()
+  assert {path.name for path in folder.iterdir()} == {'2', '4'}

@@ -18,8 +18,10 @@ def test_json_appears_whole_or_not_at_all(tmp_path):
 def test_failed_writes_leave_nothing_behind(tmp_path):
   target = tmp_path / 'taken'
   target.mkdir()  # Cannot be replaced by a file.
-  with pytest.raises(OSError):
+  with pytest.raises(OSError, match='taken'):
     records.write_json(target, {})
+  with pytest.raises(OSError, match='taken'):
+    records.Log(target).append({'step': 1})
   assert [file.name for file in tmp_path.iterdir()] == ['taken']
 
 

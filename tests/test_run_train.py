@@ -163,6 +163,7 @@ def test_two_processes_train_as_one_does(tmp_path):
     '--config.model.dtype=float64',
     '--config.train.epochs=2.5',
     '--config.augmentation.flip=True',
+    '--config.model.stages=2',
   )
   for devices in (1, 4):
     result = run('train', *flags, workdir=tmp_path / f'one-{devices}', devices=devices)
@@ -259,6 +260,7 @@ def test_mistakes_get_one_line_and_exit_2(flags, tmp_path):
 
   assert line.startswith('error: ') and re.search(MISTAKES[flags], line), line
   assert not (workdir / 'summary.json').exists()
+  assert workdir.exists() == ('1e30' in flags)  # Only training leaves traces.
 
 
 def test_config_files_that_do_not_exist_are_named(tmp_path):

@@ -1,5 +1,6 @@
 """Checkpoints of a training run: written in the background, whole or not at all."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,13 @@ class CheckpointStore:
       state: a pytree of arrays.
       progress: numbers about the run that are not part of its state.
       score: decides which checkpoint is the best; None never is.
+
+    Raises:
+      UserError: the disk has no room for it.
     """
     if step in self._manager.all_steps():
       return
+    self._require_room(step, state)
     self._manager.save(
       step,
       args=ocp.args.Composite(
@@ -71,6 +76,19 @@ class CheckpointStore:
       metrics=None if score is None else {'score': score},
       force=True,
     )
+
+  def _require_room(self, step: int, state: Any) -> None:
+    """Refuses to begin what a full disk would break off, in threads that shout."""
+    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    free = shutil.disk_usage(self.folder).free
+    if free < needed * 1.1:
+      kept = self.latest_step()
+      raise UserError(
+        f'no room for the checkpoint of step {step}: it takes {needed / 2**20:.1f} MiB '
+        f'and {self.folder} has {free / 2**20:.1f} MiB left; '
+        f'{"nothing" if kept is None else f"step {kept}"} is kept; make room and run '
+        'the same command again'
+      )
 
   def restore(self, step: int, like: Any) -> tuple[Any, dict[str, float]]:
     """The state and the progress saved at `step`.

@@ -51,7 +51,7 @@ def train(
   """
   folder = Workdir(Path(workdir))
   writes = jax.process_index() == 0
-  folder.claim(config, write=writes)
+  folder.require(config)
   if folder.summary.exists():
     return records.read_json(folder.summary)
 
@@ -67,8 +67,9 @@ def train(
       training_set.num_classes,
       len(training_set.images),
     )
+    table = layer_records(setup.layers)
     if writes:
-      records.write_json(folder.layers, layer_records(setup.layers))
+      folder.claim(config, table)  # Only now, so that a mistake leaves no folder.
     store = CheckpointStore(folder.checkpoints)
     try:
       state, seconds = _restore(setup, mesh, store)
@@ -81,7 +82,6 @@ def train(
     params = jax.device_get(state.params)
   if not writes:
     return {}
-  table = layer_records(setup.layers)
   profile = symmetry.profile(params, strides=table['strides']).to_json()
   records.write_json(folder.profile, profile)
   rows = folder.metrics.read()

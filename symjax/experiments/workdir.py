@@ -23,27 +23,31 @@ class Workdir:
     self.figures = path / 'figures'
     self.summary = path / 'summary.json'
 
-  def claim(self, config: Mapping[str, Any], write: bool) -> None:
-    """Makes the folder this config's, or checks that it is.
+  def require(self, config: Mapping[str, Any]) -> None:
+    """Checks that the folder is free, or this config's.
+
+    Raises:
+      UserError: it is another config's, naming what differs.
+    """
+    if not self.config.exists():
+      return
+    config = json.loads(json.dumps(config))  # Tuples become lists, as on disk.
+    changes = list(differences(records.read_json(self.config), config))
+    if changes:
+      raise UserError(
+        f'{self.path} holds a run with {"; ".join(changes)}; choose another --workdir'
+      )
+
+  def claim(self, config: Mapping[str, Any], layers: Mapping[str, Any]) -> None:
+    """Makes the folder this config's.
 
     Args:
       config: plain values.
-      write: whether this process is the one that writes.
-
-    Raises:
-      UserError: the folder is another config's, naming what differs; or it cannot be
-        written.
+      layers: the layer table, for programs that have only the folder.
     """
-    config = json.loads(json.dumps(config))  # Tuples become lists, as on disk.
-    if self.config.exists():
-      changes = list(differences(records.read_json(self.config), config))
-      if changes:
-        raise UserError(
-          f'{self.path} holds a run with {"; ".join(changes)}; choose another --workdir'
-        )
-    elif write:
-      self.path.mkdir(parents=True, exist_ok=True)
-      records.write_json(self.config, config)
+    self.path.mkdir(parents=True, exist_ok=True)
+    records.write_json(self.config, config)
+    records.write_json(self.layers, layers)
 
 
 def differences(
