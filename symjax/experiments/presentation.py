@@ -35,7 +35,8 @@ def present(
   downsampling: Mapping[str, str],
   rows: Sequence[Mapping[str, Any]],
   folder: Path,
-  title: str,
+  name: str,
+  run: str,
 ) -> None:
   """Prints the table of layers, and draws the four figures of a run.
 
@@ -45,30 +46,32 @@ def present(
     downsampling: 'at' or 'near' for layers at and near a loss of resolution.
     rows: of `metrics.jsonl`.
     folder: of the figures; made if need be.
-    title: of the run, the first words of every caption.
+    name: of the network, for the legend.
+    run: which run it is, the first words of every caption.
   """
   print(profile_table(profile, downsampling))
   folder.mkdir(parents=True, exist_ok=True)
   figures.mean_kernels(
     profile,
     folder / 'mean_kernels.png',
-    f'{title}: mean kernel of every layer over its inputs and outputs, with its '
+    f'{run}: mean kernel of every layer over its inputs and outputs, with its '
     'symmetry S under D4 (1 = fully symmetric).',
     shapes,
   )
   figures.symmetry_profile(
-    {title: profile},
+    {name: profile},
     folder / 'symmetry_profile.png',
-    f'{title}: symmetry of the mean kernel of every layer.',
+    f'{run}: symmetry of the mean kernel of every layer, beside that of its '
+    'single kernels and of random ones.',
     downsampling,
   )
   figures.symmetry_over_training(
     _history(rows, profile),
     folder / 'symmetry_over_training.png',
-    f'{title}: symmetry of the mean kernel of every layer during training.',
+    f'{run}: symmetry of the mean kernel of every layer during training.',
   )
   figures.training_curves(
-    rows, folder / 'training_curves.png', f'{title}: training curves.'
+    rows, folder / 'training_curves.png', f'{run}: training curves.'
   )
 
 
@@ -81,7 +84,7 @@ def _history(
       'step': row['step'],
       'epoch': row['epoch'],
       'mean': row['mean_symmetry'],
-      'layers': row['symmetry'],
+      'layers': {name: row['symmetry'].get(name) for name in random},
       'random': random,
     }
     for row in rows

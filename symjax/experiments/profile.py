@@ -45,6 +45,7 @@ def profile_workdir(workdir: str | Path, out: str | Path) -> int:
     table['downsampling'],
     [row for row in folder.metrics.read() if row['step'] <= step],
     target.figures,
-    f'{folder.path.name}, step {step}',
+    folder.path.name,
+    folder.describe(step),
   )
   return step

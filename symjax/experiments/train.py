@@ -1,13 +1,13 @@
 """Train a network from a config: the main job, end to end."""
 
 import contextlib
+import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 
 from symjax import data, records, symmetry
@@ -85,9 +85,14 @@ def train(
   profile = symmetry.profile(params, strides=table['strides']).to_json()
   records.write_json(folder.profile, profile)
   rows = folder.metrics.read()
-  shapes = kernel_shapes(symmetry.convolutions(params))
   present(
-    profile, shapes, table['downsampling'], rows, folder.figures, folder.path.name
+    profile,
+    kernel_shapes(symmetry.convolutions(params)),
+    table['downsampling'],
+    rows,
+    folder.figures,
+    folder.path.name,
+    folder.describe(int(state.step)),
   )
   summary = _summarise(rows, setup, params, splits, seconds, profile) | {
     'name': folder.path.name,
@@ -160,9 +165,12 @@ def _fit(
 
 def symmetry_of(state: TrainState) -> dict[str, Any]:
   """The scores of a state's mean kernels, as an evaluator of the training loop."""
+  measured = symmetry.mean_scores(state.params)
+  # As a list, because JAX would sort a dict by name, and layers have an order.
+  values = [float(score) for score in jax.device_get(list(measured.values()))]
   scores = {
-    name: None if np.isnan(score) else float(score)
-    for name, score in jax.device_get(symmetry.mean_scores(state.params)).items()
+    name: None if math.isnan(score) else score
+    for name, score in zip(measured, values, strict=True)
   }
   defined = [score for score in scores.values() if score is not None]
   return {

@@ -49,6 +49,14 @@ class Workdir:
     records.write_json(self.config, config)
     records.write_json(self.layers, layers)
 
+  def describe(self, step: int) -> str:
+    """The run in words, for captions: its name, data, seed and step."""
+    config = records.read_json(self.config)
+    return (
+      f'{self.path.name} ({config["model"]["name"]} on {config["data"]["name"]}, seed '
+      f'{config["seed"]}, step {step})'
+    )
+
 
 def differences(
   old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ''

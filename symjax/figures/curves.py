@@ -27,8 +27,8 @@ def training_curves(
 ) -> None:
   """Writes loss, test metric and learning rate over epochs, a panel for each.
 
-  A panel without data is left out. An axis is logarithmic where its values are
-  positive and their largest is more than 30 times their smallest.
+  A panel without data is left out. The loss is on a logarithmic axis where its values
+  are positive and their largest is more than 30 times their smallest.
 
   Args:
     records: the objects of `metrics.jsonl`; reads `step`, `epoch`, `train_loss`,
@@ -94,7 +94,9 @@ def _draw_panel(
   else:
     axes.set_ylabel(label)
   axes.grid(axis='y')
-  _scale(axes, [value for course in drawn.values() for _, value in course])
+  if name == 'loss':
+    _scale(axes, [value for course in drawn.values() for _, value in course])
+  axes.yaxis.set_major_formatter(StrMethodFormatter('{x:g}'))
 
 
 def _scale(axes: Axes, values: Sequence[float]) -> None:
@@ -104,4 +106,3 @@ def _scale(axes: Axes, values: Sequence[float]) -> None:
     axes.set_yscale('log')
     axes.yaxis.set_major_locator(LogLocator(numticks=6))
     axes.yaxis.set_minor_formatter(NullFormatter())
-  axes.yaxis.set_major_formatter(StrMethodFormatter('{x:g}'))

@@ -1,6 +1,40 @@
 """How to optimise weights whose scale is a symmetry of the loss."""
 
+from symjax.optim import oblique
+from symjax.optim.bold_driver import (
+  BOLD_DRIVERS,
+  BoldDriver,
+  BoldDriverState,
+  make_bold_driver,
+)
 from symjax.optim.build import OPTIMIZERS, make_optimizer
+from symjax.optim.filters import largest_departure, normalize_filters
 from symjax.optim.schedule import SCHEDULES, make_schedule
+from symjax.optim.unit_norm import (
+  project_to_tangent,
+  retract_update,
+  riemannian_sgd,
+  scaled_metric,
+  tangent_trace,
+  unit_norm,
+)
 
-__all__ = ['OPTIMIZERS', 'SCHEDULES', 'make_optimizer', 'make_schedule']
+__all__ = [
+  'BOLD_DRIVERS',
+  'OPTIMIZERS',
+  'SCHEDULES',
+  'BoldDriver',
+  'BoldDriverState',
+  'largest_departure',
+  'make_bold_driver',
+  'make_optimizer',
+  'make_schedule',
+  'normalize_filters',
+  'oblique',
+  'project_to_tangent',
+  'retract_update',
+  'riemannian_sgd',
+  'scaled_metric',
+  'tangent_trace',
+  'unit_norm',
+]
