@@ -36,7 +36,13 @@ setuptools.setup(
   ],
   extras_require={
     'prepare': PREPARE,
-    'test': ['hypothesis>=6.100', 'mypy>=1.15', 'pytest>=8.3', 'ruff>=0.12'],
+    'test': [
+      'hypothesis>=6.100',
+      'mypy>=1.15',
+      'pytest>=8.3',
+      'pytest-xdist>=3.6',
+      'ruff>=0.12',
+    ],
     'cuda': ['jax[cuda12]>=0.10'],
     'tpu': ['jax[tpu]>=0.10'],
     'tpu-compile': ['libtpu'],
