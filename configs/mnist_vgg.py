@@ -19,5 +19,5 @@ def get_config(variant: str = '') -> ConfigDict:
   config.model.depth = 11
   config.model.width = 0.25
   config.model.stages = 3
-  config.train.epochs = 4.0
+  config.train.epochs = 2.0
   return base.choose(variant, config)

@@ -12,6 +12,7 @@ from symjax.errors import UserError
 from symjax.experiments.workdir import default_name
 
 _BAD_INPUT = 2
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
 
 
 def run(main: Callable[..., None], positional: str | None = None) -> None:
@@ -35,6 +36,8 @@ def run(main: Callable[..., None], positional: str | None = None) -> None:
       main(*argv[1:])
     except UserError as error:
       _exit(str(error))
+    except KeyboardInterrupt:
+      sys.exit(_INTERRUPTED)
     except OSError as error:
       place = f'{error.filename}: ' if error.filename else ''
       _exit(f'{place}{error.strerror or error}')
@@ -88,6 +91,17 @@ def default_workdir() -> str:
   return f'runs/{default_name(*_config_file(), values)}'
 
 
+def local_folder(path: str) -> str:
+  """The path, if it is one of this machine's file systems.
+
+  Raises:
+    UserError: it is the address of a bucket.
+  """
+  if '://' in path:
+    raise UserError(f'{path} is no folder; mount the bucket, and give its path')
+  return path
+
+
 def data_folders() -> tuple[str | None, str | None]:
   """`--data_dir` and `--manual_dir`."""
   return flags.FLAGS.data_dir, flags.FLAGS.manual_dir
@@ -114,10 +128,13 @@ def _parse(argv: list[str]) -> list[str]:
   try:
     return flags.FLAGS(argv)
   except (AttributeError, KeyError) as error:
-    # ml_collections wraps the key and its suggestion in one or two exceptions.
+    # ml_collections wraps the quoted key and its suggestion in a KeyError, and that at
+    # times in an AttributeError. Anything else is a mistake in a config's own code.
     cause: Any = error
-    while isinstance(cause, Exception):
+    while isinstance(cause, Exception) and cause.args:
       cause = cause.args[0]
+    if not str(cause).startswith("'") or not str(cause).splitlines()[0].endswith("'"):
+      raise
     _exit(f'unknown config key {_one_line(cause)}')
   except (flags.Error, UserError, TypeError, ValueError) as error:
     _exit(_one_line(str(error)))

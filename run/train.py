@@ -5,6 +5,7 @@
 Run again on the same workdir it resumes, or says that it is complete.
 """
 
+import shlex
 import sys
 
 import jax
@@ -25,12 +26,12 @@ _WORKDIR = flags.DEFINE_string(
 def main() -> None:
   """Trains, and says how it ended."""
   join_processes(*command.processes())
-  workdir = _WORKDIR.value or command.default_workdir()
+  workdir = command.local_folder(_WORKDIR.value or command.default_workdir())
   summary = train(
     command.config(),
     workdir,
     *command.data_folders(),
-    command=' '.join(['python -m run.train', *sys.argv[1:]]),
+    command=shlex.join(['python', '-m', 'run.train', *sys.argv[1:]]),
   )
   if summary and jax.process_index() == 0:
     print(f'{workdir} is complete: {describe(summary)}')

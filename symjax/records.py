@@ -11,18 +11,27 @@ from symjax.errors import UserError
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-  """Writes `value` under a temporary name, then renames: never half a file.
+  """Writes `value` whole or not at all.
 
   Raises:
     ValueError: a NaN or an infinity, which JSON does not have.
     OSError: the file cannot be written.
   """
-  path = Path(path)
   text = json.dumps(value, indent=2, allow_nan=False) + '\n'
+  write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+  """Writes under a temporary name, then renames: never half a file.
+
+  Raises:
+    OSError: the file cannot be written, naming it.
+  """
+  path = Path(path)
   temporary = path.with_name(f'.{path.name}.{os.getpid()}')
   try:
     with _naming(path):
-      temporary.write_text(text)
+      temporary.write_bytes(content)
       os.replace(temporary, path)
   finally:
     temporary.unlink(missing_ok=True)
@@ -39,7 +48,21 @@ def read_json(path: str | os.PathLike[str]) -> Any:
   except FileNotFoundError:
     raise UserError(f'{path} does not exist') from None
   except ValueError as error:
-    raise UserError(f'{path} is not JSON ({error}); remove it') from None
+    raise UserError(f'{path} is not JSON ({error})') from None
+
+
+def read_object(path: str | os.PathLike[str], *keys: str) -> dict[str, Any]:
+  """The object in a JSON file.
+
+  Raises:
+    UserError: the file is missing, or holds no object with these keys.
+  """
+  value = read_json(path)
+  if not isinstance(value, dict) or not value.keys() >= set(keys):
+    raise UserError(
+      f'{path} holds no JSON object{" with " * bool(keys)}{", ".join(keys)}'
+    )
+  return value
 
 
 @contextlib.contextmanager

@@ -90,7 +90,7 @@ def test_damaged_checkpoints_are_named(folder, damage):
     else:
       path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
   store = CheckpointStore(folder)
-  with pytest.raises(UserError, match='checkpoint .*4 is damaged'):
+  with pytest.raises(UserError, match='checkpoint .*4 cannot be read'):
     store.restore(4, like(state(0)))
   store.close()
 
@@ -100,7 +100,7 @@ def test_a_full_disk_is_noticed_before_anything_is_written(folder, monkeypatch):
   monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage)
   store = CheckpointStore(folder)
   with pytest.raises(
-    UserError, match='no room for the checkpoint of step 9.*step 4 is'
+    UserError, match='no room for the checkpoint of step 9.*step 4 is kept'
   ):
     store.save(9, state(9), {'train_seconds': 0.0}, None)
   store.close()

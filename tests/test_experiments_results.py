@@ -25,7 +25,7 @@ def workdir(folder, seed, **summary):
   width = summary.pop('width', 0.5)
   config = {'seed': seed, 'model': {'width': width}}
   (folder / 'config.json').write_text(json.dumps(config))
-  command = f'python -m run.train --config=c.py --data_dir=/x --config.seed={seed}'
+  command = f'python -m run.train --config=c.py --data_dir /x --config.seed={seed}'
   summary = SUMMARY | {'seed': seed, 'command': command} | summary
   (folder / 'summary.json').write_text(json.dumps(summary))
   return folder

@@ -17,6 +17,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from symjax.checkpoints import CheckpointStore
+from symjax.experiments.workdir import Workdir
 from symjax.records import Log
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -243,7 +244,12 @@ MISTAKES = {
   '--config.train.batch_size=15': 'batch of 15 does not divide among 4 devices',
   '--config.train.epochs=0.1': 'less than one batch of 16',
   '--config.train.log_every=0': 'train.log_every=0 must be positive',
-  '--config.optimizer.learning_rate=1e30': 'is (nan|inf) at step 2; step .* is kept',
+  '--config.optimizer.learning_rate=1e30': 'at step 2; there is no checkpoint yet',
+  '--config.seed=-1': 'seed=-1 is not one of 0',
+  '--config.augmentation.shift=-1': 'augmentation.shift=-1 pixels',
+  '--config.train.epochs=inf': 'train.epochs=inf must be positive',
+  '--config.data.train_examples=-5': 'train_examples=-5 must be positive',
+  '--config.data.mean=(0.5,)': 'for images of 3 channels',
   '--workdr=runs': "Unknown command line flag 'workdr'",
   'train': "unexpected argument 'train'",
 }
@@ -272,3 +278,68 @@ def test_an_unwritable_workdir_is_named(tmp_path):
   result = run('train', SMOKE, workdir=tmp_path / 'file' / 'run')
   assert result.returncode == 2
   assert result.stderr.startswith('error: ') and 'Not a directory' in result.stderr
+
+
+def test_a_workdir_is_trained_in_by_one_run_at_a_time(tmp_path):
+  with Workdir(tmp_path).locked():
+    result = run('train', SMOKE, workdir=tmp_path)
+  assert result.returncode == 2
+  assert 'is being trained in by another process' in result.stderr
+
+
+def test_a_workdir_without_its_config_is_not_taken_for_a_free_one(tmp_path):
+  (tmp_path / 'checkpoints').mkdir()
+  result = run('train', SMOKE, workdir=tmp_path)
+  assert result.returncode == 2
+  assert 'holds a run without config.json; choose another --workdir' in result.stderr
+
+
+def test_profiling_leaves_alone_what_a_training_is_writing(finished, tmp_path):
+  workdir, _ = finished
+  unfinished = workdir / 'checkpoints' / '99.orbax-checkpoint-tmp'
+  unfinished.mkdir()
+  assert run('profile', f'--out={tmp_path}', workdir=workdir).returncode == 0
+  unfinished.rmdir()  # Still there.
+
+
+def test_profiling_needs_a_run(tmp_path):
+  result = run('profile', workdir=tmp_path)
+  assert result.returncode == 2
+  assert 'is no workdir of run.train' in result.stderr
+  assert not list(tmp_path.iterdir())
+
+
+def test_data_that_cannot_be_had_are_named_within_seconds(tmp_path):
+  """A file of the right name and other content: nothing is downloaded."""
+  for name in ('train-images-idx3', 'train-labels-idx1', 't10k-images-idx3',
+               't10k-labels-idx1'):  # fmt: skip
+    (tmp_path / f'{name}-ubyte.gz').write_bytes(b'torn')
+  began = time.monotonic()
+  result = run(
+    'data',
+    '--config=configs/mnist_vgg.py',
+    f'--data_dir={tmp_path / "none"}',
+    f'--manual_dir={tmp_path}',
+  )
+  assert time.monotonic() - began < 30
+  assert result.returncode == 2
+  assert 'sha256 should be 440fcabf73cc' in result.stderr
+  assert len(result.stderr.strip().splitlines()) == 1
+  assert result.stdout.count('corrupt:') == 4
+
+
+def test_benchmarks_print_a_ratio_and_what_it_is_against():
+  result = run('benchmark', 'profile')
+  assert result.returncode == 0, result.stderr
+  record = json.loads(result.stdout)
+  assert record['ratio'] == pytest.approx(
+    record['seconds'] / record['seconds_against'], rel=0.5
+  )
+  assert record['against'] == 'one jitted sum over the same kernels'
+
+
+def test_results_are_printed_as_a_table(finished):
+  workdir, _ = finished
+  result = run('results', f'--workdirs={workdir}')
+  assert result.returncode == 0, result.stderr
+  assert '--config=configs/digits_vgg.py:smoke' in result.stdout

@@ -31,7 +31,9 @@ def first_state():
   return TrainState(jnp.zeros((), jnp.int32), {}, {}, ())
 
 
-def train(schedule, step=None, first_step=0, loss=lambda step: 1.0):
+def train(
+  schedule, step=None, first_step=0, loss=lambda step: 1.0, accuracy=lambda step: step
+):
   """Runs the loop; returns rows, what was saved, and the last state."""
   rows, store = [], Store()
 
@@ -46,8 +48,7 @@ def train(schedule, step=None, first_step=0, loss=lambda step: 1.0):
     range(first_step, schedule.steps),
     schedule,
     learning_rate=lambda step: 0.1 * step,
-    batch_size=8,
-    evaluators=[lambda state: {'test_accuracy': float(state.step)}],
+    evaluators=[lambda state: {'test_accuracy': float(accuracy(state.step))}],
     headline='test_accuracy',
     store=store,
     write=rows.append,
@@ -61,16 +62,20 @@ def test_periodic_things_happen_on_time_and_at_the_last_step(every):
   assert steps == sorted({*range(every, 26, every), 25})
 
 
-@pytest.mark.parametrize('steps_per_epoch', [1.0, 2.5, 7.3, 40.0])
-def test_every_epoch_ends_once(steps_per_epoch):
-  schedule = Schedule(50, steps_per_epoch, 10, 10)
-  ends = [step for step in range(51) if schedule.ends_epoch(step)]
-  whole = {int(np.ceil(e * steps_per_epoch)) for e in range(1, 51)}
-  assert set(ends) == {step for step in whole if step <= 50} | {50}
+@pytest.mark.parametrize(
+  'examples, batch_size', [(8, 8), (20, 8), (58, 8), (320, 8), (3, 8), (60_000, 21)]
+)
+def test_every_epoch_ends_with_the_step_that_completes_it(examples, batch_size):
+  steps = 30 * examples // batch_size + 1
+  schedule = Schedule(steps, examples, batch_size, 10, 10)
+  ends = [step for step in range(steps + 1) if schedule.ends_epoch(step)]
+  whole = {-(-epoch * examples // batch_size) for epoch in range(1, 31)}
+  assert set(ends) == whole | {steps}
+  assert schedule.epoch(steps) == pytest.approx(steps / schedule.steps_per_epoch)
 
 
 def test_rows_checkpoints_and_evaluations_follow_the_schedule():
-  rows, saved, state = train(Schedule(10, 4.0, log_every=3, checkpoint_every=5))
+  rows, saved, state = train(Schedule(10, 32, 8, log_every=3, checkpoint_every=5))
   tests = {row['step']: row['test_accuracy'] for row in rows if 'test_accuracy' in row}
   assert tests == {0: 0.0, 4: 4.0, 8: 8.0, 10: 10.0}
   assert [row['step'] for row in rows if 'train_loss' in row] == [3, 4, 5, 6, 8, 9, 10]
@@ -83,13 +88,13 @@ def test_rows_checkpoints_and_evaluations_follow_the_schedule():
 
 
 def test_training_rows_are_means_over_their_steps():
-  rows, _, _ = train(Schedule(6, 6.0, 3, 100), loss=lambda step: step**2)
+  rows, _, _ = train(Schedule(6, 48, 8, 3, 100), loss=lambda step: step**2)
   losses = [row['train_loss'] for row in rows if 'train_loss' in row]
   assert losses == pytest.approx([(0 + 1 + 4) / 3, (9 + 16 + 25) / 3])
 
 
 def test_a_resumed_run_does_not_evaluate_its_first_state_again():
-  rows, _, _ = train(Schedule(6, 3.0, 2, 100), first_step=4)
+  rows, _, _ = train(Schedule(6, 24, 8, 2, 100), first_step=4)
   assert [row['step'] for row in rows] == [6, 6]
 
 
@@ -99,20 +104,49 @@ def test_a_loss_that_is_not_finite_is_named_with_its_step(value):
   with pytest.raises(
     UserError, match=f'train_loss is {value} at step 6; step 4 is kept'
   ):
-    train(Schedule(12, 4.0, 4, 100), loss=lambda step: value if step >= 5 else 1.0)
+    train(Schedule(12, 32, 8, 4, 100), loss=lambda step: value if step >= 5 else 1.0)
   with pytest.raises(UserError, match='at step 1; there is no checkpoint yet'):
-    train(Schedule(12, 4.0, 4, 100), loss=lambda step: value)
+    train(Schedule(12, 32, 8, 4, 100), loss=lambda step: value)
 
 
-def test_sigterm_saves_and_stops():
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_signals_save_and_stop(number):
   def terminated(state, batch):
     if batch == 3:
-      os.kill(os.getpid(), signal.SIGTERM)
+      os.kill(os.getpid(), number)
     return state.replace(step=state.step + 1), {'train_loss': jnp.ones(())}
 
-  before = signal.getsignal(signal.SIGTERM)
-  rows, saved, state = train(Schedule(100, 50.0, 10, 100), step=terminated)
+  before = signal.getsignal(number)
+  rows, saved, state = train(Schedule(100, 400, 8, 10, 100), step=terminated)
   assert saved == [(4, None)]
   assert int(state.step) == 4
   assert rows[-1]['step'] == 4
-  assert signal.getsignal(signal.SIGTERM) is before
+  assert signal.getsignal(number) is before
+
+
+def test_a_second_interrupt_is_not_waited_for():
+  def impatient(state, batch):
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+    return state, {}
+
+  with pytest.raises(KeyboardInterrupt):
+    train(Schedule(100, 400, 8, 10, 100), step=impatient)
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_a_state_that_is_not_finite_is_not_saved(value):
+  """The loss is that of the parameters before the update: it may still be fine."""
+  params = {'kernel': jnp.array([1.0, value])}
+
+  def step(state, batch):
+    after = {'params': params} if batch == 5 else {}
+    return state.replace(step=state.step + 1, **after), {'train_loss': jnp.ones(())}
+
+  with pytest.raises(UserError, match='a parameter is nan at step 6; step 4 is kept'):
+    train(Schedule(12, 48, 8, 4, 2), step=step)
+
+
+def test_an_evaluation_that_is_not_finite_is_named():
+  with pytest.raises(UserError, match='test_accuracy is inf at step 4; there is no'):
+    train(Schedule(12, 32, 8, 4, 100), accuracy=lambda step: np.inf if step else 0.0)

@@ -1,5 +1,7 @@
 """The step over a mesh is the step of one device on the global batch."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -148,3 +150,34 @@ def test_processes_are_given_completely():
     devices.join_processes(num_processes=2)
   with pytest.raises(UserError, match='--process_id=2 is not one of 0..1'):
     devices.join_processes('localhost:1', 2, 2)
+
+
+class Device(NamedTuple):
+  """A device as a mesh sees it."""
+
+  process_index: int
+  id: int
+
+
+def test_the_mesh_follows_the_processes(monkeypatch):
+  """On a TPU slice neighbours on the wire belong to several processes."""
+  wired = [Device(process, chip) for chip in range(4) for process in (1, 0)]
+  monkeypatch.setattr(jax, 'devices', lambda: wired)
+  monkeypatch.setattr(jax, 'device_count', lambda: 8)
+  monkeypatch.setattr(devices, 'Mesh', lambda array, axes, axis_types: list(array))
+  ordered = [tuple(device) for device in devices.make_mesh(8)]
+  assert ordered == [(process, chip) for process in (0, 1) for chip in range(4)]
+
+
+def test_half_a_launch_is_refused(monkeypatch):
+  monkeypatch.setenv('JAX_COORDINATOR_ADDRESS', '127.0.0.1:1')
+  with pytest.raises(UserError, match='JAX_COORDINATOR_ADDRESS is set, but'):
+    devices.join_processes()
+
+
+def test_a_coordinator_that_is_not_there_is_named(monkeypatch):
+  with pytest.raises(UserError, match='--coordinator_address=foo is not HOST:PORT'):
+    devices.join_processes('foo', 2, 1)
+  monkeypatch.setattr(devices.time, 'monotonic', iter((0.0, 61.0)).__next__)
+  with pytest.raises(UserError, match='nobody listens at 127.0.0.1:1 '):
+    devices.join_processes('127.0.0.1:1', 2, 1)

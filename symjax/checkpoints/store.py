@@ -1,6 +1,8 @@
 """Checkpoints of a training run: written in the background, whole or not at all."""
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from symjax.errors import UserError
+
+_METADATA_BYTES = 4 * 2**20
 
 
 class CheckpointStore:
@@ -19,8 +23,13 @@ class CheckpointStore:
   method; sharded arrays are written by those that hold them.
   """
 
-  def __init__(self, folder: Path) -> None:
-    """Opens the folder, which is made if it does not exist."""
+  def __init__(self, folder: Path, read_only: bool = False) -> None:
+    """Opens the folder.
+
+    Args:
+      folder: made if it does not exist, unless `read_only`.
+      read_only: leaves everything as it is, also what a running training is writing.
+    """
     self.folder = folder.resolve()
     policies = [
       preservation_policy.LatestN(1),
@@ -39,7 +48,9 @@ class CheckpointStore:
       options=ocp.CheckpointManagerOptions(
         best_fn=_score,
         preservation_policy=preservation_policy.AnyPreservationPolicy(policies),
-        cleanup_tmp_directories=True,
+        cleanup_tmp_directories=not read_only,
+        create=not read_only,
+        read_only=read_only,
       ),
     )
 
@@ -63,32 +74,36 @@ class CheckpointStore:
       score: decides which checkpoint is the best; None never is.
 
     Raises:
-      UserError: the disk has no room for it.
+      UserError: the disk has no room for it, or an earlier one was not written.
     """
     if step in self._manager.all_steps():
       return
     self._require_room(step, state)
-    self._manager.save(
-      step,
-      args=ocp.args.Composite(
-        state=ocp.args.StandardSave(state), progress=ocp.args.JsonSave(progress)
-      ),
-      metrics=None if score is None else {'score': score},
-      force=True,
-    )
+    with self._writing():
+      self._manager.save(
+        step,
+        args=ocp.args.Composite(
+          state=ocp.args.StandardSave(state), progress=ocp.args.JsonSave(progress)
+        ),
+        metrics=None if score is None else {'score': score},
+        force=True,
+      )
 
   def _require_room(self, step: int, state: Any) -> None:
     """Refuses to begin what a full disk would break off, in threads that shout."""
     needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     free = shutil.disk_usage(self.folder).free
-    if free < needed * 1.1:
-      kept = self.latest_step()
+    if free < needed * 1.1 + _METADATA_BYTES:
       raise UserError(
         f'no room for the checkpoint of step {step}: it takes {needed / 2**20:.1f} MiB '
-        f'and {self.folder} has {free / 2**20:.1f} MiB left; '
-        f'{"nothing" if kept is None else f"step {kept}"} is kept; make room and run '
-        'the same command again'
+        f'and some, and {self.folder} has {free / 2**20:.1f} MiB left; {self._kept()}'
       )
+
+  def _kept(self) -> str:
+    """What is on disk whatever happens now, in words."""
+    steps = [int(path.name) for path in self.folder.iterdir() if path.name.isdigit()]
+    kept = f'step {max(steps)}' if steps else 'no checkpoint'
+    return f'{kept} is kept; make room and run the same command again'
 
   def restore(self, step: int, like: Any) -> tuple[Any, dict[str, float]]:
     """The state and the progress saved at `step`.
@@ -98,7 +113,7 @@ class CheckpointStore:
       like: a pytree of `jax.ShapeDtypeStruct` with shardings, as the state should be.
 
     Raises:
-      UserError: the checkpoint is of another model, or damaged.
+      UserError: the checkpoint is of another model, or cannot be read.
     """
     difference = _first_difference(self._saved(step), like)
     if difference:
@@ -113,7 +128,7 @@ class CheckpointStore:
     """The parameters saved at `step`, as numpy arrays on this process.
 
     Raises:
-      UserError: the checkpoint is damaged.
+      UserError: the checkpoint cannot be read.
     """
     local = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     like = jax.tree.map(
@@ -123,16 +138,32 @@ class CheckpointStore:
     return jax.device_get(self._restore(step, like)['state']['params'])
 
   def close(self) -> None:
-    """Waits until everything is on disk."""
-    self._manager.wait_until_finished()
-    self._manager.close()
+    """Waits until everything is on disk.
+
+    Raises:
+      UserError: a checkpoint could not be written.
+    """
+    with self._writing():
+      self._manager.wait_until_finished()
+      self._manager.close()
+
+  @contextlib.contextmanager
+  def _writing(self) -> Iterator[None]:
+    """Says what an error of writing, often of an earlier save's thread, leaves."""
+    try:
+      yield
+    except Exception as error:
+      raise UserError(
+        f'a checkpoint could not be written to {self.folder} ({_reason(error)}); '
+        f'{self._kept()}'
+      ) from error
 
   def _saved(self, step: int) -> Any:
     """Shapes and dtypes of the state saved at `step`."""
     try:
       return self._manager.item_metadata(step)['state'].tree
     except Exception as error:
-      raise self._damaged(step, error) from error
+      raise self._unreadable(step, error) from error
 
   def _restore(self, step: int, like: Any) -> Any:
     try:
@@ -143,13 +174,17 @@ class CheckpointStore:
         ),
       )
     except Exception as error:
-      raise self._damaged(step, error) from error
+      raise self._unreadable(step, error) from error
 
-  def _damaged(self, step: int, error: Exception) -> UserError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+  def _unreadable(self, step: int, error: Exception) -> UserError:
     return UserError(
-      f'checkpoint {self.folder / str(step)} is damaged ({reason}); remove it'
+      f'checkpoint {self.folder / str(step)} cannot be read ({_reason(error)}); if it '
+      'is damaged, remove it to go on from the one before'
     )
+
+
+def _reason(error: Exception) -> str:
+  return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 def _score(metrics: Any) -> float:

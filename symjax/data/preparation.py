@@ -66,11 +66,12 @@ def check_requirements(
   by_hand = builder.MANUAL_DOWNLOAD_INSTRUCTIONS is not None
   if missing and (by_hand or not reachable(file.url for file in missing)):
     raise UserError(_missing(builder.name, missing, data_dir, manual_dir))
-  if not _has_tensorflow():
-    raise UserError(
-      f'preparing {builder.name} needs TensorFlow (reading it does not): '
-      f'{builders.INSTALL_PREPARE}'
-    )
+  for module, name in (('tensorflow', 'TensorFlow'), ('scipy', 'SciPy')):
+    if importlib.util.find_spec(module) is None:
+      raise UserError(
+        f'preparing {builder.name} needs {name} (reading it does not): '
+        f'{builders.INSTALL_PREPARE}'
+      )
 
 
 def _missing(

@@ -6,6 +6,7 @@ from typing import Any
 
 from symjax import data
 from symjax.data import builders, folders, prepared
+from symjax.errors import UserError
 
 
 def load_splits(
@@ -25,8 +26,10 @@ def load_splits(
   splits = {}
   for split in ('train', 'test'):
     limit = group[f'{split}_examples']
+    if limit is not None and limit < 1:
+      raise UserError(f'data.{split}_examples={limit} must be positive')
     if group['fake'] and not _is_prepared(group['name'], data_dir):
-      splits[split] = _stand_in(group['name'], split, limit, data_dir)
+      splits[split] = _stand_in(group['name'], split, limit or 1000, data_dir)
       continue
     dataset = data.load(group['name'], split, data_dir, manual_dir, group['image_size'])
     splits[split] = dataclasses.replace(

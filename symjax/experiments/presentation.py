@@ -55,7 +55,7 @@ def present(
     profile,
     folder / 'mean_kernels.png',
     f'{run}: mean kernel of every layer over its inputs and outputs, with its '
-    'symmetry S under D4 (1 = fully symmetric).',
+    'symmetry S (1 = fully symmetric).',
     shapes,
   )
   figures.symmetry_profile(

@@ -6,6 +6,7 @@ from symjax import records, symmetry
 from symjax.checkpoints import CheckpointStore
 from symjax.errors import UserError
 from symjax.experiments.presentation import kernel_shapes, present
+from symjax.experiments.setup import precision
 from symjax.experiments.workdir import Workdir
 
 
@@ -25,19 +26,23 @@ def profile_workdir(workdir: str | Path, out: str | Path) -> int:
   folder = Workdir(Path(workdir))
   if not folder.config.exists():
     raise UserError(f'{workdir} is no workdir of run.train: it has no config.json')
-  table = records.read_json(folder.layers)
-  store = CheckpointStore(folder.checkpoints)
-  try:
-    step = store.latest_step()
-    if step is None:
-      raise UserError(f'{workdir} has no checkpoint yet; train for longer')
-    params = store.restore_params(step)
-  finally:
-    store.close()
+  config = records.read_object(folder.config, 'model', 'data', 'seed')
+  table = records.read_object(folder.layers, 'strides', 'downsampling')
+  if not folder.checkpoints.exists():
+    raise UserError(f'{workdir} has no checkpoint yet; train for longer')
+  with precision(config):
+    store = CheckpointStore(folder.checkpoints, read_only=True)
+    try:
+      step = store.latest_step()
+      if step is None:
+        raise UserError(f'{workdir} has no checkpoint yet; train for longer')
+      params = store.restore_params(step)
+    finally:
+      store.close()
+    profile = symmetry.profile(params, strides=table['strides']).to_json()
 
   target = Workdir(Path(out))
   target.path.mkdir(parents=True, exist_ok=True)
-  profile = symmetry.profile(params, strides=table['strides']).to_json()
   records.write_json(target.profile, profile)
   present(
     profile,

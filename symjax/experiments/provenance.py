@@ -40,6 +40,8 @@ def _commit() -> str | None:
     ).stdout.strip()
 
   try:
+    if Path(git('rev-parse', '--show-toplevel')) != folder.parent.parent:
+      return None  # Installed somewhere inside another project's repository.
     changes = git('status', '--porcelain', '--untracked-files=no')
     return git('rev-parse', '--short=12', 'HEAD') + ('+changes' if changes else '')
   except (OSError, subprocess.CalledProcessError):

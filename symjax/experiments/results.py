@@ -1,6 +1,7 @@
 """The results table of `configs/README.md`, from the summaries of finished runs."""
 
 import json
+import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -61,15 +62,21 @@ def _row(runs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     f'{test.removeprefix("test_")} {_spread([run[test] for run in runs], 4)}',
     f'{before} → {after}',
     f'{minutes} min, {rate:.0f} images/s',
-    first['hardware'],
+    ', '.join(dict.fromkeys(run['hardware'] for run in runs)),
     ', '.join(dict.fromkeys(str(run['commit']) for run in runs)),
   )
 
 
 def _without_places(command: str) -> str:
   """The command without flags that say where files lie, or which seed it was."""
-  places = ('--workdir', '--data_dir', '--manual_dir', '--config.seed')
-  return ' '.join(word for word in command.split() if not word.startswith(places))
+  kept, words = [], iter(shlex.split(command))
+  for word in words:
+    flag, joined, _ = word.partition('=')
+    if flag.lstrip('-') not in ('workdir', 'data_dir', 'manual_dir', 'config.seed'):
+      kept.append(word)
+    elif not joined:
+      next(words, None)  # The value is the next word.
+  return shlex.join(kept)
 
 
 def _spread(values: Sequence[float], digits: int) -> str:

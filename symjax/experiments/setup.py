@@ -1,5 +1,6 @@
 """A config and a data set's shape to everything that training needs but the data."""
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -71,6 +72,8 @@ def build(
     UserError: a name, number or combination that makes no experiment.
   """
   data, train, seed = config['data'], config['train'], config['seed']
+  if not 0 <= seed < 2**32:
+    raise UserError(f'seed={seed} is not one of 0..{2**32 - 1}, which JAX tells apart')
   schedule = make_loop_schedule(train, num_examples)
   learning_rate = make_schedule(
     config['optimizer']['learning_rate'],
@@ -143,16 +146,28 @@ def make_loop_schedule(train: Mapping[str, Any], num_examples: int) -> Schedule:
     UserError: a size or length that is not positive, or less than a step of training.
   """
   for name in ('batch_size', 'epochs', 'log_every', 'checkpoint_every'):
-    if not train[name] > 0:
+    if not 0 < train[name] < math.inf:
       raise UserError(f'train.{name}={train[name]} must be positive')
-  steps_per_epoch = num_examples / train['batch_size']
-  steps = math.floor(train['epochs'] * steps_per_epoch)
+  # The product first: it is exact, where a quotient might fall short of a whole step.
+  steps = int(train['epochs'] * num_examples // train['batch_size'])
   if steps < 1:
     raise UserError(
       f'train.epochs={train["epochs"]} over {num_examples} examples is less than one '
       f'batch of {train["batch_size"]}; train for longer or in smaller batches'
     )
-  return Schedule(steps, steps_per_epoch, train['log_every'], train['checkpoint_every'])
+  return Schedule(
+    steps,
+    num_examples,
+    train['batch_size'],
+    train['log_every'],
+    train['checkpoint_every'],
+  )
+
+
+def precision(config: Mapping[str, Any]) -> contextlib.AbstractContextManager[Any]:
+  """The context in which a config's arrays are made: float64 has to be allowed."""
+  wide = config['model']['dtype'] == 'float64'
+  return jax.enable_x64(True) if wide else contextlib.nullcontext()
 
 
 def asymmetry(weight: float, params: Any) -> jax.Array:

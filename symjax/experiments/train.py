@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from symjax import data, records, symmetry
 from symjax.checkpoints import CheckpointStore
+from symjax.errors import UserError
 from symjax.experiments.data import load_splits
 from symjax.experiments.presentation import kernel_shapes, layer_records, present
 from symjax.experiments.provenance import provenance
-from symjax.experiments.setup import Setup, build
+from symjax.experiments.setup import Setup, build, precision
 from symjax.experiments.workdir import Workdir
 from symjax.training import devices
 from symjax.training.loop import fit
@@ -50,14 +53,12 @@ def train(
     UserError: whatever the user can mend.
   """
   folder = Workdir(Path(workdir))
-  writes = jax.process_index() == 0
   folder.require(config)
   if folder.summary.exists():
-    return records.read_json(folder.summary)
+    return records.read_object(folder.summary)
 
-  wide = config['model']['dtype'] == 'float64'
   origin = provenance()  # Of the code that trains: the tree may change meanwhile.
-  with jax.enable_x64(True) if wide else contextlib.nullcontext():
+  with precision(config):
     mesh = devices.make_mesh(config['train']['batch_size'])
     splits = load_splits(config['data'], data_dir, manual_dir)
     training_set = splits['train']
@@ -68,40 +69,81 @@ def train(
       len(training_set.images),
     )
     table = layer_records(setup.layers)
-    if writes:
-      folder.claim(config, table)  # Only now, so that a mistake leaves no folder.
-    store = CheckpointStore(folder.checkpoints)
-    try:
-      state, seconds = _restore(setup, mesh, store)
-      state, seconds = _fit(config, setup, mesh, splits, folder, store, state, seconds)
-    finally:
+    with _claimed(folder, config, table):
+      state, seconds = _train(config, setup, mesh, splits, folder)
+      if int(state.step) < setup.schedule.steps:
+        return None
+      if jax.process_index() > 0:
+        return {}
+      # Replicated, so every process has all of it; from here on process 0 is alone.
+      params = jax.device_get(state.params)
+      profile = symmetry.profile(params, strides=table['strides']).to_json()
+      records.write_json(folder.profile, profile)
+      rows = folder.metrics.read()
+      present(
+        profile,
+        kernel_shapes(symmetry.convolutions(params)),
+        table['downsampling'],
+        rows,
+        folder.figures,
+        folder.path.name,
+        folder.describe(int(state.step)),
+      )
+      summary = _summarise(rows, setup, params, splits, seconds, profile) | {
+        'name': folder.path.name,
+        'seed': config['seed'],
+        'command': command,
+        **origin,
+      }
+      records.write_json(folder.summary, summary)
+      return summary
+
+
+@contextlib.contextmanager
+def _claimed(
+  folder: Workdir, config: Mapping[str, Any], table: Mapping[str, Any]
+) -> Iterator[None]:
+  """Process 0 holds the folder for all, once nothing is left that could be mistaken.
+
+  Raises:
+    UserError: on every process, if process 0 cannot have or write the folder.
+  """
+  with contextlib.ExitStack() as stack:
+    failure: Exception | None = None
+    if jax.process_index() == 0:
+      try:
+        stack.enter_context(folder.locked())
+        folder.claim(config, table)
+      except (OSError, UserError) as error:
+        failure = error
+    # Otherwise the other processes would wait for one that has gone.
+    failed = multihost_utils.broadcast_one_to_all(np.array(failure is not None))
+    if failure:
+      raise failure
+    if failed:
+      raise UserError(f'process 0 cannot have {folder.path}; its own line says why')
+    yield
+
+
+def _train(
+  config: Mapping[str, Any],
+  setup: Setup,
+  mesh: Mesh,
+  splits: Mapping[str, data.Dataset],
+  folder: Workdir,
+) -> tuple[TrainState, float]:
+  """Goes from the newest checkpoint to the end, or to a signal."""
+  store = CheckpointStore(folder.checkpoints)
+  try:
+    state, seconds = _restore(setup, mesh, store)
+    trained = _fit(config, setup, mesh, splits, folder, store, state, seconds)
+  except BaseException:
+    # What went wrong first is what to report; a failing close is its consequence.
+    with contextlib.suppress(UserError):
       store.close()
-    if int(state.step) < setup.schedule.steps:
-      return None
-    # Replicated, so every process has all of it; from here on process 0 is alone.
-    params = jax.device_get(state.params)
-  if not writes:
-    return {}
-  profile = symmetry.profile(params, strides=table['strides']).to_json()
-  records.write_json(folder.profile, profile)
-  rows = folder.metrics.read()
-  present(
-    profile,
-    kernel_shapes(symmetry.convolutions(params)),
-    table['downsampling'],
-    rows,
-    folder.figures,
-    folder.path.name,
-    folder.describe(int(state.step)),
-  )
-  summary = _summarise(rows, setup, params, splits, seconds, profile) | {
-    'name': folder.path.name,
-    'seed': config['seed'],
-    'command': command,
-    **origin,
-  }
-  records.write_json(folder.summary, summary)
-  return summary
+    raise
+  store.close()
+  return trained
 
 
 def _restore(
@@ -154,7 +196,6 @@ def _fit(
       placed,
       setup.schedule,
       setup.learning_rate,
-      batch_size,
       evaluators=(test, symmetry_of),
       headline=setup.task.headline,
       store=store,
@@ -207,12 +248,18 @@ def _summarise(
   seconds: float,
   profile: Mapping[str, Any],
 ) -> dict[str, Any]:
-  tests = [row for row in rows if setup.task.headline in row]
+  headline = setup.task.headline
+  tests = {row['step']: row for row in rows if headline in row}
+  if setup.schedule.steps not in tests:
+    raise UserError(
+      f'metrics.jsonl lost its row of step {setup.schedule.steps}; restore the file, '
+      'or train anew in another --workdir'
+    )
   rates = [row['images_per_second'] for row in rows if 'images_per_second' in row]
   return {
-    setup.task.headline: tests[-1][setup.task.headline],
+    headline: tests[setup.schedule.steps][headline],
     'mean_symmetry': profile['mean_score'],
-    'initial_mean_symmetry': tests[0]['mean_symmetry'],
+    'initial_mean_symmetry': tests.get(0, {}).get('mean_symmetry'),
     'steps': setup.schedule.steps,
     'train_seconds': seconds,
     'images_per_second': statistics.median(rates),

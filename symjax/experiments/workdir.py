@@ -1,5 +1,7 @@
 """The folder of one run: one config, its records, its checkpoints."""
 
+import contextlib
+import fcntl
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -27,16 +29,37 @@ class Workdir:
     """Checks that the folder is free, or this config's.
 
     Raises:
-      UserError: it is another config's, naming what differs.
+      UserError: it is another config's, naming what differs; or a run's that lost its
+        config.
     """
     if not self.config.exists():
+      if self.checkpoints.exists() or self.metrics.path.exists():
+        raise UserError(
+          f'{self.path} holds a run without {self.config.name}; choose '
+          'another --workdir'
+        )
       return
     config = json.loads(json.dumps(config))  # Tuples become lists, as on disk.
-    changes = list(differences(records.read_json(self.config), config))
+    changes = list(differences(records.read_object(self.config), config))
     if changes:
       raise UserError(
         f'{self.path} holds a run with {"; ".join(changes)}; choose another --workdir'
       )
+
+  @contextlib.contextmanager
+  def locked(self) -> Iterator[None]:
+    """Makes the folder, and keeps other runs out of it.
+
+    Raises:
+      UserError: another process trains in it.
+    """
+    self.path.mkdir(parents=True, exist_ok=True)
+    with open(self.path / '.lock', 'w') as lock:
+      try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except BlockingIOError:
+        raise UserError(f'{self.path} is being trained in by another process') from None
+      yield
 
   def claim(self, config: Mapping[str, Any], layers: Mapping[str, Any]) -> None:
     """Makes the folder this config's.
@@ -45,13 +68,12 @@ class Workdir:
       config: plain values.
       layers: the layer table, for programs that have only the folder.
     """
-    self.path.mkdir(parents=True, exist_ok=True)
     records.write_json(self.config, config)
     records.write_json(self.layers, layers)
 
   def describe(self, step: int) -> str:
     """The run in words, for captions: its name, data, seed and step."""
-    config = records.read_json(self.config)
+    config = records.read_object(self.config)
     return (
       f'{self.path.name} ({config["model"]["name"]} on {config["data"]["name"]}, seed '
       f'{config["seed"]}, step {step})'
@@ -76,7 +98,7 @@ def default_name(config_path: str, variant: str, overrides: Mapping[str, Any]) -
   Args:
     config_path: of the config's file.
     variant: what follows the colon.
-    overrides: dotted key -> value, of those that differ from the file's.
+    overrides: dotted key -> value, as given on the command line.
   """
   name = Path(config_path).stem
   if variant:

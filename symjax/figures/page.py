@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
+from symjax import records
 from symjax.figures import style
 
 DPI = 150
@@ -120,11 +121,5 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
   with style.applied():
     # Without the version of matplotlib that it would name.
     figure.savefig(content, format='png', dpi=DPI, metadata={'Software': None})
-  target = pathlib.Path(path)
-  target.parent.mkdir(parents=True, exist_ok=True)
-  temporary = target.with_name(f'.{target.name}.{os.getpid()}')
-  try:
-    temporary.write_bytes(content.getvalue())
-    os.replace(temporary, target)
-  finally:
-    temporary.unlink(missing_ok=True)
+  pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+  records.write_bytes(path, content.getvalue())

@@ -1,6 +1,7 @@
 """VGG, with and without BatchNorm (Simonyan & Zisserman, arXiv:1409.1556)."""
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -60,7 +61,7 @@ class VGG(nn.Module):
       raise UserError(f'unknown head {self.head!r}; choose from {", ".join(HEADS)}')
     if not 1 <= self.stages <= len(STAGE_FEATURES):
       raise UserError(f'{self.stages} stages; VGG has 1 to {len(STAGE_FEATURES)}')
-    if self._features(STAGE_FEATURES[0]) < 1:
+    if not 1 / STAGE_FEATURES[0] <= self.width < math.inf:
       raise UserError(
         f'width {self.width} leaves the first layer without channels; the narrowest '
         f'is {1 / STAGE_FEATURES[0]}'

@@ -44,8 +44,9 @@ def trace(
 ) -> tuple[Layer, ...]:
   """The convolutions and pooling layers of a model, in the order they run.
 
-  symjax's own layers and `flax.linen.Conv` are listed; linen's poolings are plain
-  functions, which leave no trace but the smaller map of the next layer.
+  symjax's own layers and 2-D `flax.linen.Conv` are listed; linen's poolings are plain
+  functions, which leave no trace but the smaller map of the next layer, and its
+  transposed convolutions are left out.
 
   Args:
     model: any Flax module called on [batch, height, width, channels].
@@ -68,10 +69,12 @@ def trace(
   ) -> Any:
     y = run(*args, **kwargs)
     module = context.module
-    if context.method_name == '__call__' and isinstance(
-      module, (layers.Conv, layers.MaxPool, nn.Conv)
+    x: Any = args[0] if args else next(iter(kwargs.values()), None)
+    if (
+      context.method_name == '__call__'
+      and isinstance(module, (layers.Conv, layers.MaxPool, nn.Conv))
+      and x.ndim == 4
     ):
-      x = args[0]
       rows.append(
         Layer(
           name='/'.join(module.path),

@@ -1,5 +1,6 @@
 """Learning rates over training, in steps."""
 
+import math
 from collections.abc import Sequence
 
 import optax
@@ -36,6 +37,8 @@ def make_schedule(
   """
   if name not in SCHEDULES:
     raise UserError(f'unknown schedule {name!r}; choose from {", ".join(SCHEDULES)}')
+  if not 0 <= warmup_epochs < math.inf:
+    raise UserError(f'schedule.warmup_epochs={warmup_epochs}; it is 0 or more')
   warmup = round(warmup_epochs * steps_per_epoch)
   if warmup >= steps:
     raise UserError(

@@ -1,5 +1,8 @@
 """Processes, devices, and where arrays live: one mesh, batches split over it."""
 
+import os
+import socket
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -36,6 +39,8 @@ def join_processes(
       )
     if not 0 <= process_id < num_processes:
       raise UserError(f'--process_id={process_id} is not one of 0..{num_processes - 1}')
+    if process_id > 0:
+      _require_coordinator(coordinator_address)
     try:
       jax.distributed.initialize(coordinator_address, num_processes, process_id)
     except RuntimeError as error:
@@ -46,13 +51,42 @@ def join_processes(
     return
   try:
     jax.distributed.initialize()
-  except ValueError:
-    # No launcher that JAX knows of: an ordinary single process.
-    return
+  except ValueError as error:
+    # No launcher that JAX knows of: an ordinary single process, unless half of a
+    # launch was given, which would leave many processes alone in one workdir.
+    half = [name for name in os.environ if name.startswith('JAX_COORDINATOR')]
+    if half:
+      raise UserError(f'{half[0]} is set, but {error}; or unset it') from error
+
+
+def _require_coordinator(address: str, patience: float = 60.0) -> None:
+  """Waits until process 0 listens, because JAX would abort without a word to mend.
+
+  Raises:
+    UserError: the address is malformed, or nobody listens there.
+  """
+  host, _, port = address.rpartition(':')
+  if not host or not port.isdigit():
+    raise UserError(f'--coordinator_address={address} is not HOST:PORT')
+  deadline = time.monotonic() + patience
+  while True:
+    try:
+      socket.create_connection((host, int(port)), timeout=5).close()
+      return
+    except OSError as error:
+      if time.monotonic() > deadline:
+        raise UserError(
+          f'nobody listens at {address} ({error.strerror or error}); start process 0 '
+          'there'
+        ) from error
+    time.sleep(0.2)
 
 
 def make_mesh(batch_size: int) -> Mesh:
   """A one-dimensional mesh, axis `data`, of all devices of all processes.
+
+  They are in the order of their processes, so that process i of n holds the i-th
+  contiguous block of a batch: `jax.make_mesh` would follow the wires of a TPU slice.
 
   Raises:
     UserError: the global batch does not divide among them.
@@ -63,7 +97,8 @@ def make_mesh(batch_size: int) -> Mesh:
       f'a batch of {batch_size} does not divide among {devices} devices; use a '
       f'multiple, such as train.batch_size={-(-batch_size // devices) * devices}'
     )
-  return jax.make_mesh((devices,), ('data',), axis_types=(AxisType.Auto,))
+  ordered = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+  return Mesh(np.array(ordered), ('data',), axis_types=(AxisType.Auto,))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

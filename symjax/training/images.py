@@ -37,6 +37,8 @@ class Normalization:
         f'images of {channels} channels; give one for each channel'
       )
     side = self.image_size
+    if side is not None and side < 1:
+      raise UserError(f'data.image_size={side}; give a positive number of pixels')
     return (side, side, channels) if side else (height, width, channels)
 
   def __call__(self, images: jax.Array) -> jax.Array:
@@ -63,6 +65,10 @@ class Augmentation:
 
   flip: bool = False
   shift: int = 0
+
+  def __post_init__(self) -> None:
+    if self.shift < 0:
+      raise UserError(f'augmentation.shift={self.shift} pixels; it is 0 or more')
 
   def __call__(self, key: jax.Array, images: jax.Array) -> jax.Array:
     """uint8 [batch, height, width, channels], each image drawn with its own key.

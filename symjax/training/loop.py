@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 
 from symjax.errors import UserError
 from symjax.training.preemption import Preemption
@@ -36,24 +37,32 @@ class Schedule:
 
   Attributes:
     steps: of the whole training.
-    steps_per_epoch: examples / batch size; it need not be whole.
+    examples: of the training split; an epoch sees each once.
+    batch_size: of the global batch; it need not divide `examples`.
     log_every: steps between rows of training metrics.
     checkpoint_every: steps between checkpoints; every epoch ends with one as well.
   """
 
   steps: int
-  steps_per_epoch: float
+  examples: int
+  batch_size: int
   log_every: int
   checkpoint_every: int
 
+  @property
+  def steps_per_epoch(self) -> float:
+    """Not always a whole number."""
+    return self.examples / self.batch_size
+
   def ends_epoch(self, step: int) -> bool:
     """Whether an epoch, or the training, ends within step number `step`."""
-    before, after = (math.floor(s / self.steps_per_epoch) for s in (step - 1, step))
+    # In whole numbers, because a quotient may fall short of the epoch it reaches.
+    before, after = (s * self.batch_size // self.examples for s in (step - 1, step))
     return step > 0 and (after > before or step == self.steps)
 
   def epoch(self, step: int) -> float:
     """Epochs done after `step` steps."""
-    return step / self.steps_per_epoch
+    return step * self.batch_size / self.examples
 
 
 def due(step: int, every: int, last: int) -> bool:
@@ -67,14 +76,13 @@ def fit(
   batches: Iterable[Any],
   schedule: Schedule,
   learning_rate: Callable[[int], Any],
-  batch_size: int,
   evaluators: Sequence[Evaluator],
   headline: str,
   store: Store,
   write: Callable[[Mapping[str, Any]], None],
   train_seconds: float = 0.0,
 ) -> tuple[TrainState, float]:
-  """Trains from `state.step` to the end, or until SIGTERM.
+  """Trains from `state.step` to the end, or until SIGTERM or SIGINT.
 
   Args:
     state: where to begin; donated.
@@ -82,7 +90,6 @@ def fit(
     batches: one for each step from `state.step` on.
     schedule: when to log, evaluate and save.
     learning_rate: for the records.
-    batch_size: of the global batch.
     evaluators: each gives numbers about a state; run before the first step and after
       every epoch.
     headline: the evaluators' number by which the best checkpoint is kept.
@@ -92,11 +99,11 @@ def fit(
 
   Returns:
     The last state, and the seconds of training in all: steps, evaluation and saving.
-    Its step is less than `schedule.steps` if SIGTERM stopped it.
+    Its step is less than `schedule.steps` if a signal stopped it.
 
   Raises:
-    UserError: the loss or the gradient is not finite. Nothing is saved of the steps
-      since the last good checkpoint.
+    UserError: the loss, the gradient, a parameter or an evaluation is not finite.
+      Nothing is saved of the steps since the last good checkpoint.
   """
   step = int(state.step)
   progress = Progress(step, schedule.steps, visible=jax.process_index() == 0)
@@ -108,6 +115,9 @@ def fit(
     row = {'step': step, 'epoch': schedule.epoch(step)}
     for evaluator in evaluators:
       row |= evaluator(state)
+    for name, value in row.items():
+      if isinstance(value, float):
+        _require_finite(name, value, step, store)
     write(row)
     progress.evaluation(row)
     return row[headline]
@@ -132,18 +142,22 @@ def fit(
           'epoch': schedule.epoch(step),
           **means,
           'learning_rate': float(learning_rate(step - 1)),
-          'images_per_second': batch_size / seconds,
+          'images_per_second': schedule.batch_size / seconds,
           'seconds_per_step': seconds,
         }
         write(row)
         progress.train(row)
         score = evaluate() if ends_epoch else None
         if save:
+          finite = float(_all_finite(state))
+          _require_finite('a parameter', 0.0 if finite else math.nan, step, store)
           seconds_so_far = {'train_seconds': time.monotonic() - began}
           store.save(step, state, seconds_so_far, score)
         mark, mark_step = time.monotonic(), step
       if stop:
-        progress.note(f'stopped by SIGTERM after step {step}; the same command goes on')
+        progress.note(
+          f'stopped by a signal after step {step}; the same command goes on'
+        )
         break
   return state, time.monotonic() - began
 
@@ -160,13 +174,26 @@ def _means(
     {name: float(value) for name, value in metrics.items()}
     for metrics in jax.device_get(list(pending))
   ]
+  first = step - len(rows) + 1
   for offset, row in enumerate(rows):
     for name, value in row.items():
-      if not math.isfinite(value):
-        kept = store.latest_step()
-        good = 'there is no checkpoint yet' if kept is None else f'step {kept} is kept'
-        raise UserError(
-          f'{name} is {value} at step {step - len(rows) + offset + 1}; {good}; '
-          'try a lower optimizer.learning_rate or a longer schedule.warmup_epochs'
-        )
+      _require_finite(name, value, first + offset, store)
   return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+
+
+@jax.jit
+def _all_finite(tree: Any) -> jax.Array:
+  """Whether a checkpoint of this would be good: no NaN and no infinity in it."""
+  leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]
+  return jnp.stack(leaves).all()
+
+
+def _require_finite(name: str, value: float, step: int, store: Store) -> None:
+  if math.isfinite(value):
+    return
+  kept = store.latest_step()
+  good = 'there is no checkpoint yet' if kept is None else f'step {kept} is kept'
+  raise UserError(
+    f'{name} is {value} at step {step}; {good}; start anew in another --workdir with a '
+    'lower optimizer.learning_rate or a longer schedule.warmup_epochs'
+  )

@@ -1,4 +1,4 @@
-"""Notices that the machine is about to be taken away."""
+"""Notices that the machine is about to be taken away, or that a person had enough."""
 
 import signal
 from types import FrameType
@@ -9,11 +9,11 @@ from jax.experimental import multihost_utils
 
 
 class Preemption:
-  """Whether SIGTERM has asked this run to stop; a context manager.
+  """Whether SIGTERM or SIGINT has asked this run to stop; a context manager.
 
   Among several processes a signal to any of them stops all, at the same step: JAX's
-  coordination service passes the word. A process alone takes over the signal itself,
-  for as long as the context lasts.
+  coordination service passes the word. A process alone takes over the signals itself,
+  for as long as the context lasts; a second SIGINT (Ctrl-C) is not waited for.
   """
 
   def __init__(self) -> None:
@@ -22,12 +22,16 @@ class Preemption:
 
   def __enter__(self) -> Self:
     if self._alone:
-      self._previous = signal.signal(signal.SIGTERM, self._request)
+      self._previous = {
+        number: signal.signal(number, self._request)
+        for number in (signal.SIGTERM, signal.SIGINT)
+      }
     return self
 
   def __exit__(self, *error: object) -> None:
     if self._alone:
-      signal.signal(signal.SIGTERM, self._previous)
+      for number, handler in self._previous.items():
+        signal.signal(number, handler)
 
   def requested(self, step: int) -> bool:
     """Whether to save and stop after `step`; ask at every step."""
@@ -36,5 +40,7 @@ class Preemption:
     return multihost_utils.reached_preemption_sync_point(step)
 
   def _request(self, number: int, frame: FrameType | None) -> None:
-    del number, frame
+    del frame
+    if self._requested and number == signal.SIGINT:
+      raise KeyboardInterrupt
     self._requested = True

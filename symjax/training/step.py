@@ -1,6 +1,6 @@
 """One step of training and one of evaluation: pure, jitted over a device mesh."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
@@ -10,8 +10,8 @@ from flax import linen as nn
 
 from symjax.training.images import Augmentation, Normalization
 from symjax.training.state import TrainState
+from symjax.training.tasks import Batch
 
-Batch = Mapping[str, jax.Array]
 Metrics = dict[str, jax.Array]
 
 
@@ -55,8 +55,8 @@ def make_train_step(
 
   Returns:
     The step. Its metrics are means over the global batch before the update:
-    `train_loss` (the penalty included), one `train_<score>` for each of the task's,
-    and `gradient_norm`, the norm of the whole gradient.
+    `train_loss`, one `train_<score>` for each of the task's, `penalty` where there is
+    one, and `gradient_norm`, the norm of the gradient of loss plus penalty.
   """
 
   def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -74,17 +74,17 @@ def make_train_step(
         rngs={'dropout': dropout_key},
       )
       loss = task.losses(logits, batch).mean()
-      if penalty is not None:
-        loss += penalty(params).astype(loss.dtype)
       scores = task.scores(logits, batch)
       metrics = {f'train_{name}': value.mean() for name, value in scores.items()}
+      metrics['train_loss'] = loss
+      if penalty is not None:
+        metrics['penalty'] = penalty(params).astype(loss.dtype)
+        loss += metrics['penalty']
       return loss, (updated.get('batch_stats', {}), metrics)
 
-    (loss, (batch_stats, metrics)), gradients = jax.value_and_grad(
-      objective, has_aux=True
-    )(state.params)
+    gradients, (batch_stats, metrics) = jax.grad(objective, has_aux=True)(state.params)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-    metrics |= {'train_loss': loss, 'gradient_norm': optax.tree.norm(gradients)}
+    metrics['gradient_norm'] = optax.tree.norm(gradients)
     state = state.replace(
       step=state.step + 1,
       params=optax.apply_updates(state.params, updates),
