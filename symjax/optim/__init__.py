@@ -9,11 +9,11 @@ from symjax.optim.bold_driver import (
 )
 from symjax.optim.build import OPTIMIZERS, make_optimizer
 from symjax.optim.filters import largest_departure, normalize_filters
+from symjax.optim.riemannian_sgd import riemannian_sgd
 from symjax.optim.schedule import SCHEDULES, make_schedule
 from symjax.optim.unit_norm import (
   project_to_tangent,
   retract_update,
-  riemannian_sgd,
   scaled_metric,
   tangent_trace,
   unit_norm,

@@ -11,6 +11,7 @@ import optax
 from symjax.errors import UserError
 from symjax.optim import oblique
 
+FilterAxes = oblique.Axes | None
 Mask = Any  # A tree of booleans, or a prefix of one, or a function to one.
 
 # As optax's `unitwise_norm`: kernels [in, out] and [h, w, in, out].
@@ -19,7 +20,7 @@ AXES_BY_RANK = {2: (0,), 4: (0, 1, 2)}
 
 def map_filters(
   function: Callable[..., Any],
-  filter_axes: oblique.Axes | None,
+  filter_axes: FilterAxes,
   params: optax.Params,
   *others: Any,
 ) -> Any:
@@ -43,7 +44,7 @@ def map_filters(
           f'no filters are known for rank {jnp.ndim(leaf)}: give filter_axes, or '
           'leave the parameter out by a mask or partition'
         )
-      return function(leaf, *rest, axes)
+      return function(leaf, *rest, oblique.canonical_axes(leaf, axes))
     except UserError as error:
       name = jax.tree_util.keystr(path, simple=True, separator='/')
       raise UserError(f'{name or "parameter"}: {error}') from None
@@ -51,9 +52,23 @@ def map_filters(
   return jax.tree_util.tree_map_with_path(at, params, *others)
 
 
+def require_params(params: optax.Params | None) -> optax.Params:
+  """`params`, which an optimiser may leave out and these may not.
+
+  Raises:
+    UserError: there are none.
+  """
+  if params is None:
+    raise UserError(
+      'update was called without the parameters that it is to move: call '
+      'update(gradients, state, params)'
+    )
+  return params
+
+
 def normalize_filters(
   params: optax.Params,
-  filter_axes: oblique.Axes | None = None,
+  filter_axes: FilterAxes = None,
   mask: Mask | None = None,
 ) -> optax.Params:
   """`params` with every filter divided by its norm.
@@ -93,7 +108,7 @@ def normalize_filters(
 
 def largest_departure(
   params: optax.Params,
-  filter_axes: oblique.Axes | None = None,
+  filter_axes: FilterAxes = None,
   mask: Mask | None = None,
 ) -> jax.Array:
   """[] largest | |w| - 1 | over the filters of `params`; NaN if one is NaN.
@@ -119,9 +134,7 @@ def largest_departure(
   return jnp.stack(jax.tree.leaves(departures)).max()
 
 
-def check_on_sphere(
-  params: optax.Params, filter_axes: oblique.Axes | None = None
-) -> None:
+def check_on_sphere(params: optax.Params, filter_axes: FilterAxes = None) -> None:
   """Refuses parameters with a filter whose norm is not 1.
 
   To 1e-3 and the rounding of the parameter's dtype. Traced parameters have no
@@ -132,7 +145,6 @@ def check_on_sphere(
   """
 
   def check(leaf: jax.Array, axes: oblique.Axes) -> None:
-    oblique.inner(leaf, leaf, axes)
     filter_, norm = farthest_filter(leaf, axes)
     if not abs(norm - 1) <= 1e-3 + float(jnp.finfo(leaf.dtype).eps):
       raise UserError(

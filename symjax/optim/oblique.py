@@ -29,8 +29,8 @@ def normalize(w: ArrayLike, axes: Axes) -> jax.Array:
     UserError: `axes` name no filter of `w`.
   """
   w = jnp.asarray(w)
-  axes = _canonical_axes(w, axes)
-  (wide,) = _widen(w)
+  axes = canonical_axes(w, axes)
+  (wide,) = widen(w)
   # Squares of 1e-30 or 1e30 leave float32; powers of two leave the digits alone.
   _, exponent = jnp.frexp(jnp.abs(wide).max(axes, keepdims=True))
   return _over_length(jnp.ldexp(wide, -exponent), axes).astype(w.dtype)
@@ -50,8 +50,8 @@ def to_tangent(w: ArrayLike, z: ArrayLike, axes: Axes) -> jax.Array:
     UserError: `axes` name no filter of `w`.
   """
   w, z = jnp.asarray(w), jnp.asarray(z)
-  axes = _canonical_axes(w, axes)
-  wide_w, wide_z = _widen(w, z)
+  axes = canonical_axes(w, axes)
+  wide_w, wide_z = widen(w, z)
   along = _inner(wide_w, wide_z, axes) / _inner(wide_w, wide_w, axes)
   tangent = wide_z - along * wide_w
   return tangent.astype(w.dtype) if w.dtype == z.dtype else tangent
@@ -68,8 +68,8 @@ def retract(w: ArrayLike, u: ArrayLike, axes: Axes) -> jax.Array:
     UserError: `axes` name no filter of `w`.
   """
   w, u = jnp.asarray(w), jnp.asarray(u)
-  axes = _canonical_axes(w, axes)
-  wide_w, wide_u = _widen(w, u)
+  axes = canonical_axes(w, axes)
+  wide_w, wide_u = widen(w, u)
   return _over_length(wide_w + wide_u, axes).astype(w.dtype)
 
 
@@ -88,8 +88,8 @@ def exponential(w: ArrayLike, u: ArrayLike, axes: Axes) -> jax.Array:
     UserError: `axes` name no filter of `w`.
   """
   w, u = jnp.asarray(w), jnp.asarray(u)
-  axes = _canonical_axes(w, axes)
-  wide_w, wide_u = _widen(w, u)
+  axes = canonical_axes(w, axes)
+  wide_w, wide_u = widen(w, u)
   angle = _length(wide_u, axes)
   point = jnp.cos(angle) * wide_w + jnp.sinc(angle / jnp.pi) * wide_u
   return point.astype(w.dtype)
@@ -117,8 +117,9 @@ def inner(u: ArrayLike, v: ArrayLike, axes: Axes) -> jax.Array:
     UserError: `axes` name no filter of `u`.
   """
   u, v = jnp.asarray(u), jnp.asarray(v)
-  axes = _canonical_axes(u, axes)
-  return _inner(*_widen(u, v), axes).squeeze(axes)
+  axes = canonical_axes(u, axes)
+  wide_u, wide_v = widen(u, v)
+  return _inner(wide_u, wide_v, axes).squeeze(axes)
 
 
 def distance(w: ArrayLike, v: ArrayLike, axes: Axes) -> jax.Array:
@@ -134,14 +135,19 @@ def distance(w: ArrayLike, v: ArrayLike, axes: Axes) -> jax.Array:
     UserError: `axes` name no filter of `w`.
   """
   w, v = jnp.asarray(w), jnp.asarray(v)
-  axes = _canonical_axes(w, axes)
-  wide_w, wide_v = _widen(w, v)
+  axes = canonical_axes(w, axes)
+  wide_w, wide_v = widen(w, v)
   between, across = _length(wide_w - wide_v, axes), _length(wide_w + wide_v, axes)
   return (2 * jnp.arctan2(between, across)).squeeze(axes)
 
 
-def _canonical_axes(w: jax.Array, axes: Axes) -> tuple[int, ...]:
-  """`axes` counted from 0, if they name non-empty filters of a floating `w`."""
+def canonical_axes(w: jax.Array, axes: Axes) -> tuple[int, ...]:
+  """`axes` counted from 0, if they name filters of `w` [...].
+
+  Raises:
+    UserError: an axis outside of the rank or named twice, no axis, filters without
+      numbers, or numbers that are not floating.
+  """
   given = (axes,) if isinstance(axes, int) else tuple(axes)
   inside = all(-w.ndim <= axis < w.ndim for axis in given)
   if not given or not inside or len({axis % w.ndim for axis in given}) < len(given):
@@ -160,7 +166,7 @@ def _canonical_axes(w: jax.Array, axes: Axes) -> tuple[int, ...]:
   return canonical
 
 
-def _widen(*arrays: jax.Array) -> list[jax.Array]:
+def widen(*arrays: jax.Array) -> list[jax.Array]:
   """All in float64 if one of them is, else in float32."""
   double = any(array.dtype == jnp.float64 for array in arrays)
   wide = jnp.float64 if double else jnp.float32
