@@ -21,7 +21,7 @@ from symjax.experiments.workdir import Workdir
 from symjax.records import Log
 
 ROOT = pathlib.Path(__file__).parent.parent
-CONFIGS = sorted(path.stem for path in (ROOT / 'configs').glob('*_*.py'))
+CONFIGS = sorted(path.stem for path in (ROOT / 'configs').glob('[a-z]*_*.py'))
 FIGURES = (
   'mean_kernels',
   'symmetry_profile',
