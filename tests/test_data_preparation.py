@@ -70,12 +70,12 @@ def no_network(monkeypatch):
 
 @pytest.fixture
 def with_tensorflow(monkeypatch):
-  monkeypatch.setattr(preparation, '_has_tensorflow', lambda: True)
+  monkeypatch.setattr(preparation, '_has_prepare_extra', lambda: True)
 
 
 @pytest.fixture
 def without_tensorflow(monkeypatch):
-  monkeypatch.setattr(preparation, '_has_tensorflow', lambda: False)
+  monkeypatch.setattr(preparation, '_has_prepare_extra', lambda: False)
 
 
 @pytest.fixture

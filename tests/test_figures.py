@@ -1,4 +1,5 @@
 import itertools
+import errno
 import os
 import struct
 import subprocess
@@ -267,7 +268,7 @@ def test_an_error_leaves_what_was_there(tmp_path, monkeypatch):
     figures.training_curves([{'epoch': 1.0, 'train_loss': 2.0}], path, CAPTION)
 
   def full(source, target):
-    raise OSError('no space left on device')
+    raise OSError(errno.ENOSPC, 'no space left on device')
 
   monkeypatch.setattr(os, 'replace', full)
   with pytest.raises(OSError, match='no space'):

@@ -66,12 +66,11 @@ def check_requirements(
   by_hand = builder.MANUAL_DOWNLOAD_INSTRUCTIONS is not None
   if missing and (by_hand or not reachable(file.url for file in missing)):
     raise UserError(_missing(builder.name, missing, data_dir, manual_dir))
-  for module, name in (('tensorflow', 'TensorFlow'), ('scipy', 'SciPy')):
-    if importlib.util.find_spec(module) is None:
-      raise UserError(
-        f'preparing {builder.name} needs {name} (reading it does not): '
-        f'{builders.INSTALL_PREPARE}'
-      )
+  if not _has_prepare_extra():
+    raise UserError(
+      f'preparing {builder.name} needs TensorFlow, or SciPy for SVHN (reading it does '
+      f'not): {builders.INSTALL_PREPARE}'
+    )
 
 
 def _missing(
@@ -84,7 +83,7 @@ def _missing(
   place = f'{manual_directory(data_dir, manual_dir)}' + (
     ' (--manual_dir)' if manual_dir else ' or into any folder given as --manual_dir'
   )
-  also = '' if _has_tensorflow() else f'; also needed is {builders.INSTALL_PREPARE}'
+  also = '' if _has_prepare_extra() else f'; also needed is {builders.INSTALL_PREPARE}'
   return (
     f'{name} is not prepared in {data_dir} and cannot be downloaded from here: put '
     f'{wanted} into {place}{also}; or try --config=configs/digits_vgg.py, which '
@@ -92,8 +91,10 @@ def _missing(
   )
 
 
-def _has_tensorflow() -> bool:
-  return importlib.util.find_spec('tensorflow') is not None
+def _has_prepare_extra() -> bool:
+  # All of it, so that SVHN does not miss SciPy after downloading gigabytes.
+  modules = ('tensorflow', 'scipy')
+  return all(importlib.util.find_spec(module) is not None for module in modules)
 
 
 def _prepare(
