@@ -1,5 +1,5 @@
-import itertools
 import errno
+import itertools
 import os
 import struct
 import subprocess
