@@ -12,7 +12,8 @@ import jax
 from absl import flags
 
 from run import command
-from symjax.experiments.train import describe, train
+from symjax.experiments.summary import describe
+from symjax.experiments.train import train
 from symjax.training.devices import join_processes
 
 command.define_config()

@@ -19,6 +19,7 @@ from symjax.experiments.data import load_splits
 from symjax.experiments.presentation import kernel_shapes, layer_records, present
 from symjax.experiments.provenance import provenance
 from symjax.experiments.setup import Setup, build, precision
+from symjax.experiments.summary import summarise
 from symjax.experiments.workdir import Workdir
 from symjax.training import devices
 from symjax.training.loop import fit
@@ -89,7 +90,7 @@ def train(
         folder.path.name,
         folder.describe(int(state.step)),
       )
-      summary = _summarise(rows, setup, params, splits, seconds, profile) | {
+      summary = summarise(rows, setup, params, splits, seconds, profile) | {
         'name': folder.path.name,
         'seed': config['seed'],
         'command': command,
@@ -238,44 +239,3 @@ def _recorder(
     yield write
   finally:
     events.close()
-
-
-def _summarise(
-  rows: list[dict[str, Any]],
-  setup: Setup,
-  params: Any,
-  splits: Mapping[str, data.Dataset],
-  seconds: float,
-  profile: Mapping[str, Any],
-) -> dict[str, Any]:
-  headline = setup.task.headline
-  tests = {row['step']: row for row in rows if headline in row}
-  if setup.schedule.steps not in tests:
-    raise UserError(
-      f'metrics.jsonl lost its row of step {setup.schedule.steps}; restore the file, '
-      'or train anew in another --workdir'
-    )
-  rates = [row['images_per_second'] for row in rows if 'images_per_second' in row]
-  return {
-    headline: tests[setup.schedule.steps][headline],
-    'mean_symmetry': profile['mean_score'],
-    'initial_mean_symmetry': tests.get(0, {}).get('mean_symmetry'),
-    'steps': setup.schedule.steps,
-    'train_seconds': seconds,
-    'images_per_second': statistics.median(rates),
-    'parameters': sum(leaf.size for leaf in jax.tree.leaves(params)),
-    'dataset': splits['train'].name,
-    'dataset_note': splits['train'].description,
-    'train_examples': len(splits['train'].images),
-    'test_examples': len(splits['test'].images),
-  }
-
-
-def describe(summary: Mapping[str, Any]) -> str:
-  """A summary in one line."""
-  test = next(name for name in summary if name.startswith('test_'))
-  return (
-    f'{test} {summary[test]:.4f}, mean symmetry '
-    f'{summary["initial_mean_symmetry"]:.3f} -> {summary["mean_symmetry"]:.3f}, '
-    f'{summary["steps"]} steps in {summary["train_seconds"]:.0f} s'
-  )

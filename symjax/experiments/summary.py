@@ -1,0 +1,65 @@
+"""What is left of a finished run in a few numbers: `summary.json`."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+
+from symjax import data
+from symjax.errors import UserError
+from symjax.experiments.setup import Setup
+
+
+def summarise(
+  rows: Sequence[Mapping[str, Any]],
+  setup: Setup,
+  params: Any,
+  splits: Mapping[str, data.Dataset],
+  seconds: float,
+  profile: Mapping[str, Any],
+) -> dict[str, Any]:
+  """The results of a run that reached its last step.
+
+  Args:
+    rows: of `metrics.jsonl`.
+    setup: of the run.
+    params: at its last step.
+    splits: that it was trained and tested on.
+    seconds: of training.
+    profile: as in `profile.json`.
+
+  Raises:
+    UserError: the log lost the last evaluation.
+  """
+  headline = setup.task.headline
+  tests = {row['step']: row for row in rows if headline in row}
+  if setup.schedule.steps not in tests:
+    raise UserError(
+      f'metrics.jsonl lost its row of step {setup.schedule.steps}; restore the file, '
+      'or train anew in another --workdir'
+    )
+  rates = [row['images_per_second'] for row in rows if 'images_per_second' in row]
+  return {
+    headline: tests[setup.schedule.steps][headline],
+    'mean_symmetry': profile['mean_score'],
+    'initial_mean_symmetry': tests.get(0, {}).get('mean_symmetry'),
+    'steps': setup.schedule.steps,
+    'train_seconds': seconds,
+    'images_per_second': statistics.median(rates),
+    'parameters': sum(leaf.size for leaf in jax.tree.leaves(params)),
+    'dataset': splits['train'].name,
+    'dataset_note': splits['train'].description,
+    'train_examples': len(splits['train'].images),
+    'test_examples': len(splits['test'].images),
+  }
+
+
+def describe(summary: Mapping[str, Any]) -> str:
+  """A summary in one line."""
+  test = next(name for name in summary if name.startswith('test_'))
+  return (
+    f'{test} {summary[test]:.4f}, mean symmetry '
+    f'{summary["initial_mean_symmetry"]:.3f} -> {summary["mean_symmetry"]:.3f}, '
+    f'{summary["steps"]} steps in {summary["train_seconds"]:.0f} s'
+  )
