@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import importlib.util
+import io
 import os
 import pathlib
 import sys
@@ -106,8 +107,10 @@ def _prepare(
   config = tfds.download.DownloadConfig(
     manual_dir=manual_directory(data_dir, manual_dir), try_download_gcs=False
   )
+  # TFDS announces a download of unknown size, also where there is none.
+  notices = io.StringIO() if builder.name in builders.OWN else sys.stderr
   try:
-    with contextlib.redirect_stdout(sys.stderr):
+    with contextlib.redirect_stdout(notices):
       builder.download_and_prepare(
         download_dir=data_dir / 'downloads',
         download_config=config,
