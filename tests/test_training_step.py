@@ -171,6 +171,11 @@ def test_the_mesh_follows_the_processes(monkeypatch):
 
 def test_half_a_launch_is_refused(monkeypatch):
   monkeypatch.setenv('JAX_COORDINATOR_ADDRESS', '127.0.0.1:1')
+
+  def initialize():
+    raise ValueError('Number of processes must be defined.')
+
+  monkeypatch.setattr(jax.distributed, 'initialize', initialize)
   with pytest.raises(UserError, match='JAX_COORDINATOR_ADDRESS is set, but'):
     devices.join_processes()
 
