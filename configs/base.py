@@ -9,11 +9,15 @@ from symjax.errors import UserError
 Variant = Callable[[ConfigDict], ConfigDict]
 
 
-def get_base() -> ConfigDict:
+def get_base(model: str) -> ConfigDict:
   """The fields of an image classification experiment, and what they mean.
 
   None stands for 'as the data have it'. A group holds the arguments of one
   constructor, which documents them.
+
+  Args:
+    model: name of the network. Its own fields, such as `depth`, are the config's to
+      add.
   """
   config = ConfigDict()
   config.seed = 0  # Of initial parameters, batch order, augmentation and dropout.
@@ -32,12 +36,7 @@ def get_base() -> ConfigDict:
   config.augmentation.shift = 0
 
   config.model = ConfigDict()  # symjax.models.get_model, symjax.nn.ConvPolicy
-  config.model.name = 'vgg'
-  config.model.depth = 16
-  config.model.batch_norm = True
-  config.model.head = 'average'
-  config.model.width = 1.0
-  config.model.stages = 5
+  config.model.name = model
   config.model.padding = 'zero'
   config.model.widths = 'explicit'
   config.model.dtype = 'float32'
@@ -63,6 +62,17 @@ def get_base() -> ConfigDict:
   return config
 
 
+def get_vgg() -> ConfigDict:
+  """A VGG-16 with BatchNorm and one dense layer."""
+  config = get_base('vgg')
+  config.model.depth = 16
+  config.model.batch_norm = True
+  config.model.head = 'average'
+  config.model.width = 1.0
+  config.model.stages = 5
+  return config
+
+
 def narrow(config: ConfigDict) -> ConfigDict:
   """The VGG of CPU-sized runs on 32x32 images: half as wide, no map under 4x4."""
   config.model.batch_norm = True
@@ -85,7 +95,8 @@ def smoke(config: ConfigDict) -> ConfigDict:
   config.data.fake = True
   config.data.train_examples = 64
   config.data.test_examples = 32
-  config.model.width = 1 / 16
+  if 'width' in config.model:
+    config.model.width = 1 / 16
   config.train.batch_size = 16
   config.train.epochs = 2.0
   config.train.log_every = 2

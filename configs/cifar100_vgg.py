@@ -12,7 +12,7 @@ from configs import base
 
 def get_config(variant: str = '') -> ConfigDict:
   """Variants: '', 'full' and 'smoke'."""
-  config = base.get_base()
+  config = base.get_vgg()
   config.data.name = 'cifar100'
   config.data.mean = (0.5071, 0.4865, 0.4409)  # Of the training split.
   config.data.std = (0.2673, 0.2564, 0.2762)

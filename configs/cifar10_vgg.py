@@ -13,7 +13,7 @@ from configs import base
 
 def get_config(variant: str = '') -> ConfigDict:
   """Variants: '', 'full' and 'smoke'."""
-  config = base.get_base()
+  config = base.get_vgg()
   config.data.name = 'cifar10'
   config.data.mean = (0.4914, 0.4822, 0.4465)  # Of the training split.
   config.data.std = (0.2470, 0.2435, 0.2616)

@@ -14,7 +14,7 @@ from configs import base
 
 def get_config(variant: str = '') -> ConfigDict:
   """Variants: '' and 'smoke'."""
-  config = base.get_base()
+  config = base.get_vgg()
   config.data.name = 'rendered_digits'
   config.augmentation.shift = 1
   config.model.depth = 11

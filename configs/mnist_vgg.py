@@ -11,7 +11,7 @@ from configs import base
 
 def get_config(variant: str = '') -> ConfigDict:
   """Variants: '' and 'smoke'."""
-  config = base.get_base()
+  config = base.get_vgg()
   config.data.name = 'mnist'
   config.data.mean = (0.1307,)  # Of the training split.
   config.data.std = (0.3081,)

@@ -17,7 +17,7 @@ from configs import base
 
 def get_config(variant: str = '') -> ConfigDict:
   """Variants: '', 'cpu' and 'smoke'."""
-  config = base.get_base()
+  config = base.get_vgg()
   config.data.name = 'svhn_cropped'
   config.data.mean = (0.4377, 0.4438, 0.4728)  # Of the training split.
   config.data.std = (0.1980, 0.2010, 0.1970)

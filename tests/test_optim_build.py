@@ -1,10 +1,12 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from optim_walks import gaussian
 
 from symjax.errors import UserError
-from symjax.optim import make_optimizer
+from symjax.optim import make_optimizer, riemannian_sgd, start_on_sphere
 
 PARAMS = {'kernel': jnp.array([[3.0, -4.0]]), 'bias': jnp.array([2.0])}
 GRADIENTS = {'kernel': jnp.array([[1.0, 2.0]]), 'bias': jnp.array([-1.0])}
@@ -44,6 +46,61 @@ def test_adamw_decays_kernels_decoupled(standard_promotion):
 
 def test_unknown_optimizers_are_named():
   with pytest.raises(
-    UserError, match="unknown optimizer 'sdg'; choose from sgd, adamw"
+    UserError, match="unknown optimizer 'sdg'; choose from sgd, adamw, unit_norm"
   ):
     make_optimizer(0.1, 'sdg')
+
+
+NETWORK = {
+  'layer_0': {'kernel': gaussian((3, 3, 2, 4), 0), 'bias': gaussian((4,), 1)},
+  'head': {'kernel': gaussian((4, 5), 2), 'bias': gaussian((5,), 3)},
+}
+SPHERES = (r'layer_\d+/kernel',)
+
+
+def test_unit_norm_holds_only_the_kernels_that_normalisation_follows():
+  """The rest moves as under plain SGD, with its decay; decay leaves filters alone."""
+  options = dict(momentum=0.9, weight_decay=0.1)
+  params = start_on_sphere(NETWORK, SPHERES)
+  unit_norm = make_optimizer(0.1, 'unit_norm', normalized_kernels=SPHERES, **options)
+  moved = walk(unit_norm, params, steps=4)
+  flat = walk(make_optimizer(0.1, 'sgd', **options), params, steps=4)
+  kernel = params['layer_0']['kernel']
+  spherical = walk(riemannian_sgd(0.1, 0.9), {'layer_0': {'kernel': kernel}}, steps=4)
+  norms = jnp.linalg.norm(moved['layer_0']['kernel'].reshape(-1, 4), axis=0)
+  np.testing.assert_allclose(norms, 1, atol=1e-6)
+  assert np.abs(moved['layer_0']['kernel'] - kernel).max() > 0.1
+  np.testing.assert_array_equal(
+    moved['layer_0']['kernel'], spherical['layer_0']['kernel']
+  )
+  for path in (('layer_0', 'bias'), ('head', 'kernel'), ('head', 'bias')):
+    np.testing.assert_array_equal(moved[path[0]][path[1]], flat[path[0]][path[1]])
+
+
+def walk(optimizer, params, steps):
+  """`steps` updates along gradients that are the cosines of the parameters."""
+  state = optimizer.init(params)
+  for _ in range(steps):
+    updates, state = optimizer.update(jax.tree.map(jnp.cos, params), state, params)
+    params = optax.apply_updates(params, updates)
+  return params
+
+
+def test_unit_norm_without_momentum_keeps_no_buffer():
+  optimizer = make_optimizer(
+    0.1, 'unit_norm', momentum=0.0, normalized_kernels=('head/kernel',)
+  )
+  state = optimizer.init(start_on_sphere(NETWORK, ('head/kernel',)))
+  leaves = jax.tree.leaves(state.inner_states['sphere'])
+  assert sum(leaf.size for leaf in leaves) < NETWORK['head']['kernel'].size
+
+
+def test_what_cannot_be_on_a_sphere_is_named():
+  with pytest.raises(UserError, match='this network has none: choose model.batch_norm'):
+    make_optimizer(0.1, 'unit_norm')
+  optimizer = make_optimizer(0.1, 'unit_norm', normalized_kernels=('layer_0/.*',))
+  with pytest.raises(UserError, match='^layer_0/bias: no filters are known for rank 1'):
+    optimizer.init(NETWORK)
+  optimizer = make_optimizer(0.1, 'unit_norm', normalized_kernels=SPHERES)
+  with pytest.raises(UserError, match='^layer_0/kernel: filter . has norm .*, not 1'):
+    optimizer.init(NETWORK)

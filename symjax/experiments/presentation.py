@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from symjax import figures
+from symjax import figures, symmetry
 from symjax.experiments.report import profile_table
 from symjax.nn import Layer, downsampling_marks
 
@@ -19,6 +19,23 @@ def layer_records(layers: Sequence[Layer]) -> dict[str, Any]:
     },
     'downsampling': downsampling_marks(layers),
   }
+
+
+def measure(
+  params: Any, strides: Mapping[str, int]
+) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
+  """What `profile.json` holds, and the shapes of the kernels for its figures.
+
+  Both are empty for a network without convolutions.
+
+  Args:
+    params: of the network.
+    strides: of every convolution, by name.
+  """
+  if not strides:
+    return symmetry.SymmetryProfile(()).to_json(), {}
+  profile = symmetry.profile(params, strides=strides).to_json()
+  return profile, kernel_shapes(symmetry.convolutions(params))
 
 
 def kernel_shapes(kernels: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -38,7 +55,7 @@ def present(
   name: str,
   run: str,
 ) -> None:
-  """Prints the table of layers, and draws the four figures of a run.
+  """Prints the table of layers, if there are any, and draws a run's four figures.
 
   Args:
     profile: as in `profile.json`.
@@ -49,7 +66,8 @@ def present(
     name: of the network, for the legend.
     run: which run it is, the first words of every caption.
   """
-  print(profile_table(profile, downsampling))
+  if profile['layers']:
+    print(profile_table(profile, downsampling))
   folder.mkdir(parents=True, exist_ok=True)
   figures.mean_kernels(
     profile,

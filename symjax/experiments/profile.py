@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from symjax import records, symmetry
+from symjax import records
 from symjax.checkpoints import CheckpointStore
 from symjax.errors import UserError
-from symjax.experiments.presentation import kernel_shapes, present
+from symjax.experiments.presentation import measure, present
 from symjax.experiments.setup import precision
 from symjax.experiments.workdir import Workdir
 
@@ -39,14 +39,14 @@ def profile_workdir(workdir: str | Path, out: str | Path) -> int:
       params = store.restore_params(step)
     finally:
       store.close()
-    profile = symmetry.profile(params, strides=table['strides']).to_json()
+    profile, shapes = measure(params, table['strides'])
 
   target = Workdir(Path(out))
   target.path.mkdir(parents=True, exist_ok=True)
   records.write_json(target.profile, profile)
   present(
     profile,
-    kernel_shapes(symmetry.convolutions(params)),
+    shapes,
     table['downsampling'],
     [row for row in folder.metrics.read() if row['step'] <= step],
     target.figures,

@@ -51,8 +51,6 @@ def _row(runs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
   data = f'{first["dataset"]}: {first["train_examples"]:,} / {first["test_examples"]:,}'
   if 'part' in first['dataset_note'].lower().split():
     data += ' (a part of the set)'
-  before = _spread([run['initial_mean_symmetry'] for run in runs], 2)
-  after = _spread([run['mean_symmetry'] for run in runs], 2)
   minutes = _spread([run['train_seconds'] / 60 for run in runs], 1)
   rate = statistics.fmean(run['images_per_second'] for run in runs)
   return (
@@ -60,11 +58,20 @@ def _row(runs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     data,
     ', '.join(str(run['seed']) for run in runs),
     f'{test.removeprefix("test_")} {_spread([run[test] for run in runs], 4)}',
-    f'{before} → {after}',
+    _symmetries(runs),
     f'{minutes} min, {rate:.0f} images/s',
     ', '.join(dict.fromkeys(run['hardware'] for run in runs)),
     ', '.join(dict.fromkeys(str(run['commit']) for run in runs)),
   )
+
+
+def _symmetries(runs: Sequence[Mapping[str, Any]]) -> str:
+  """Mean symmetry before and after training, if the network has convolutions."""
+  before = [run['initial_mean_symmetry'] for run in runs]
+  after = [run['mean_symmetry'] for run in runs]
+  if None in before or None in after:
+    return '-'
+  return f'{_spread(before, 2)} → {_spread(after, 2)}'
 
 
 def _without_places(command: str) -> str:

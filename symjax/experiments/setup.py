@@ -15,7 +15,7 @@ from symjax import symmetry
 from symjax.errors import UserError
 from symjax.models import get_model
 from symjax.nn import ConvPolicy, Layer, smallest_image, trace
-from symjax.optim import make_optimizer, make_schedule
+from symjax.optim import make_optimizer, make_schedule, start_on_sphere
 from symjax.training.images import Augmentation, Normalization
 from symjax.training.loop import Schedule
 from symjax.training.state import TrainState, create_state
@@ -37,6 +37,8 @@ class Setup:
     model: the network.
     task: its losses and metrics.
     layers: the layer table at the training image size.
+    sphere_kernels: patterns of the paths of kernels whose filters the optimiser keeps
+      at norm 1.
     learning_rate: over steps.
     schedule: what happens after which step.
     create_state: () -> the state before the first step.
@@ -47,6 +49,7 @@ class Setup:
   model: nn.Module
   task: Task
   layers: tuple[Layer, ...]
+  sphere_kernels: tuple[str, ...]
   learning_rate: optax.Schedule
   schedule: Schedule
   create_state: Callable[[], TrainState]
@@ -81,24 +84,33 @@ def build(
     schedule.steps_per_epoch,
     **config['schedule'],
   )
-  options = {k: v for k, v in config['optimizer'].items() if k != 'learning_rate'}
-  optimizer = make_optimizer(learning_rate, **options)
-
   normalization = Normalization(
     tuple(data['mean']), tuple(data['std']), data['image_size']
   )
   shape = normalization.output_shape(image_shape)
   model = make_model(config['model'], num_classes)
   layers = trace_model(model, shape)
+  options = {k: v for k, v in config['optimizer'].items() if k != 'learning_rate'}
+  normalized = model.normalized_kernels
+  optimizer = make_optimizer(learning_rate, **options, normalized_kernels=normalized)
+  spheres = normalized if options['name'] == 'unit_norm' else ()
   task = Classification()
   weight = train['symmetry_weight']
   return Setup(
     model=model,
     task=task,
     layers=layers,
+    sphere_kernels=spheres,
     learning_rate=learning_rate,
     schedule=schedule,
-    create_state=functools.partial(create_state, model, optimizer, shape, seed),
+    create_state=functools.partial(
+      create_state,
+      model,
+      optimizer,
+      shape,
+      seed,
+      prepare=functools.partial(start_on_sphere, normalized_kernels=spheres),
+    ),
     train_step=make_train_step(
       model,
       optimizer,
@@ -112,7 +124,7 @@ def build(
   )
 
 
-def make_model(group: Mapping[str, Any], num_classes: int) -> nn.Module:
+def make_model(group: Mapping[str, Any], num_classes: int) -> Any:
   """The network of a config's `model` group, whose policy fields stand beside it."""
   fields = {field.name for field in dataclasses.fields(ConvPolicy)}
   policy = ConvPolicy(**{k: v for k, v in group.items() if k in fields})

@@ -58,8 +58,9 @@ def summarise(
 def describe(summary: Mapping[str, Any]) -> str:
   """A summary in one line."""
   test = next(name for name in summary if name.startswith('test_'))
-  return (
-    f'{test} {summary[test]:.4f}, mean symmetry '
-    f'{summary["initial_mean_symmetry"]:.3f} -> {summary["mean_symmetry"]:.3f}, '
-    f'{summary["steps"]} steps in {summary["train_seconds"]:.0f} s'
-  )
+  before, after = summary['initial_mean_symmetry'], summary['mean_symmetry']
+  parts = [f'{test} {summary[test]:.4f}']
+  if before is not None and after is not None:  # There are convolutions.
+    parts.append(f'mean symmetry {before:.3f} -> {after:.3f}')
+  parts.append(f'{summary["steps"]} steps in {summary["train_seconds"]:.0f} s')
+  return ', '.join(parts)

@@ -1,8 +1,6 @@
 """Train a network from a config: the main job, end to end."""
 
 import contextlib
-import math
-import statistics
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,17 +10,18 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
-from symjax import data, records, symmetry
+from symjax import data, records
 from symjax.checkpoints import CheckpointStore
 from symjax.errors import UserError
 from symjax.experiments.data import load_splits
-from symjax.experiments.presentation import kernel_shapes, layer_records, present
+from symjax.experiments.evaluators import SphereDeparture, symmetry_of
+from symjax.experiments.presentation import layer_records, measure, present
 from symjax.experiments.provenance import provenance
 from symjax.experiments.setup import Setup, build, precision
 from symjax.experiments.summary import summarise
 from symjax.experiments.workdir import Workdir
 from symjax.training import devices
-from symjax.training.loop import fit
+from symjax.training.loop import Evaluator, fit
 from symjax.training.state import TrainState
 from symjax.training.step import evaluate
 from symjax.training.tensorboard import EventWriter
@@ -78,12 +77,12 @@ def train(
         return {}
       # Replicated, so every process has all of it; from here on process 0 is alone.
       params = jax.device_get(state.params)
-      profile = symmetry.profile(params, strides=table['strides']).to_json()
+      profile, shapes = measure(params, table['strides'])
       records.write_json(folder.profile, profile)
       rows = folder.metrics.read()
       present(
         profile,
-        kernel_shapes(symmetry.convolutions(params)),
+        shapes,
         table['downsampling'],
         rows,
         folder.figures,
@@ -184,6 +183,11 @@ def _fit(
     with data.prefetch(batches, lambda b: devices.place_batch(mesh, b)) as placed:
       return evaluate(eval_step, state, placed)
 
+  evaluators: list[Evaluator] = []
+  if any(layer.kind == 'conv' for layer in setup.layers):
+    evaluators.append(symmetry_of)
+  if setup.sphere_kernels:
+    evaluators.append(SphereDeparture(setup.sphere_kernels))
   batches = data.training_batches(
     splits['train'], batch_size, config['seed'], step, setup.schedule.steps, **place
   )
@@ -197,28 +201,12 @@ def _fit(
       placed,
       setup.schedule,
       setup.learning_rate,
-      evaluators=(test, symmetry_of),
+      evaluators=[test, *evaluators],
       headline=setup.task.headline,
       store=store,
       write=write,
       train_seconds=seconds,
     )
-
-
-def symmetry_of(state: TrainState) -> dict[str, Any]:
-  """The scores of a state's mean kernels, as an evaluator of the training loop."""
-  measured = symmetry.mean_scores(state.params)
-  # As a list, because JAX would sort a dict by name, and layers have an order.
-  values = [float(score) for score in jax.device_get(list(measured.values()))]
-  scores = {
-    name: None if math.isnan(score) else score
-    for name, score in zip(measured, values, strict=True)
-  }
-  defined = [score for score in scores.values() if score is not None]
-  return {
-    'mean_symmetry': statistics.fmean(defined) if defined else None,
-    'symmetry': scores,
-  }
 
 
 @contextlib.contextmanager

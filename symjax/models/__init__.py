@@ -1,4 +1,8 @@
-"""The networks of the documents, by name."""
+"""The networks of the documents, by name.
+
+Each has `normalized_kernels`: patterns of the paths of those kernels whose scale the
+loss does not depend on, because normalisation follows them.
+"""
 
 import dataclasses
 from typing import Any
@@ -7,10 +11,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from symjax.errors import UserError
+from symjax.models.archbn import ArchBN
 from symjax.models.vgg import VGG
 from symjax.nn import ConvPolicy
 
-MODELS: dict[str, type[nn.Module]] = {'vgg': VGG}
+MODELS: dict[str, type[nn.Module]] = {'archbn': ArchBN, 'vgg': VGG}
 DTYPES = ('float32', 'bfloat16', 'float64')
 
 
@@ -47,4 +52,4 @@ def get_model(
   )
 
 
-__all__ = ['DTYPES', 'MODELS', 'VGG', 'get_model']
+__all__ = ['DTYPES', 'MODELS', 'VGG', 'ArchBN', 'get_model']

@@ -67,6 +67,11 @@ class VGG(nn.Module):
         f'is {1 / STAGE_FEATURES[0]}'
       )
 
+  @property
+  def normalized_kernels(self) -> tuple[str, ...]:
+    """The convolutions, with BatchNorm; none without."""
+    return (r'features_\d+/kernel',) if self.batch_norm else ()
+
   @nn.compact
   def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
     """Logits [batch, num_classes] of images [batch, height, width, channels].

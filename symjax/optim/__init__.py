@@ -7,9 +7,16 @@ from symjax.optim.bold_driver import (
   BoldDriverState,
   make_bold_driver,
 )
-from symjax.optim.build import OPTIMIZERS, make_optimizer
-from symjax.optim.filters import largest_departure, normalize_filters
+from symjax.optim.build import (
+  OPTIMIZERS,
+  make_optimizer,
+  on_sphere,
+  sphere_rules,
+  start_on_sphere,
+)
+from symjax.optim.filters import check_on_sphere, largest_departure, normalize_filters
 from symjax.optim.riemannian_sgd import riemannian_sgd
+from symjax.optim.rules import by_path, label_parameters
 from symjax.optim.schedule import SCHEDULES, make_schedule
 from symjax.optim.unit_norm import (
   project_to_tangent,
@@ -25,16 +32,22 @@ __all__ = [
   'SCHEDULES',
   'BoldDriver',
   'BoldDriverState',
+  'by_path',
+  'check_on_sphere',
+  'label_parameters',
   'largest_departure',
   'make_bold_driver',
   'make_optimizer',
   'make_schedule',
   'normalize_filters',
   'oblique',
+  'on_sphere',
   'project_to_tangent',
   'retract_update',
   'riemannian_sgd',
   'scaled_metric',
+  'sphere_rules',
+  'start_on_sphere',
   'tangent_trace',
   'unit_norm',
 ]

@@ -1,11 +1,16 @@
-"""An optimiser by name."""
+"""An optimiser by name, for all the parameters of a network."""
+
+from collections.abc import Sequence
 
 import jax
 import optax
 
 from symjax.errors import UserError
+from symjax.optim.filters import normalize_filters
+from symjax.optim.riemannian_sgd import riemannian_sgd
+from symjax.optim.rules import Rules, by_path, label_parameters
 
-OPTIMIZERS = ('sgd', 'adamw')
+OPTIMIZERS = ('sgd', 'adamw', 'unit_norm')
 
 
 def make_optimizer(
@@ -13,29 +18,67 @@ def make_optimizer(
   name: str = 'sgd',
   momentum: float = 0.9,
   weight_decay: float = 0.0,
+  normalized_kernels: Sequence[str] = (),
 ) -> optax.GradientTransformation:
   """The optimiser of a whole network.
 
   Args:
     learning_rate: a rate, or a rate over steps.
     name: 'sgd', with heavy-ball momentum and decay added to the gradient as PyTorch
-      does; or 'adamw' (arXiv:1711.05101), with decoupled decay.
-    momentum: of SGD; the first moment's decay (beta 1) of AdamW.
-    weight_decay: applied to kernels, not to biases and BatchNorm's scales.
+      does; 'adamw' (arXiv:1711.05101), with decoupled decay; or 'unit_norm'
+      (arXiv:1511.01029), which is `riemannian_sgd` on the kernels that normalisation
+      follows, and 'sgd' on all the rest. It begins with `start_on_sphere`.
+    momentum: of SGD, and 0 is none; the first moment's decay (beta 1) of AdamW.
+    weight_decay: applied to kernels, not to biases and BatchNorm's scales, nor to
+      filters on the sphere, where it would be without effect.
+    normalized_kernels: patterns of the paths of kernels that normalisation follows,
+      as the models have them; only 'unit_norm' asks.
 
   Raises:
-    UserError: an unknown name.
+    UserError: an unknown name, or 'unit_norm' for a network without such kernels;
+      from `init`, a pattern that puts something else than a kernel on a sphere.
   """
-  if name == 'sgd':
-    return optax.chain(
-      optax.add_decayed_weights(weight_decay, mask=kernels),
-      optax.sgd(learning_rate, momentum),
-    )
   if name == 'adamw':
     return optax.adamw(
       learning_rate, b1=momentum, weight_decay=weight_decay, mask=kernels
     )
+  sgd = optax.chain(
+    optax.add_decayed_weights(weight_decay, mask=kernels),
+    optax.sgd(learning_rate, momentum),
+  )
+  if name == 'sgd':
+    return sgd
+  if name == 'unit_norm':
+    if not normalized_kernels:
+      raise UserError(
+        'optimizer.name=unit_norm needs kernels that normalisation follows, and this '
+        'network has none: choose model.batch_norm=true, or optimizer.name=sgd'
+      )
+    spheres = riemannian_sgd(learning_rate, momentum or None)
+    return by_path({'sphere': spheres, 'flat': sgd}, sphere_rules(normalized_kernels))
   raise UserError(f'unknown optimizer {name!r}; choose from {", ".join(OPTIMIZERS)}')
+
+
+def sphere_rules(normalized_kernels: Sequence[str]) -> Rules:
+  """Labels 'sphere' for the paths that match one of the patterns, 'flat' for others."""
+  return (*((pattern, 'sphere') for pattern in normalized_kernels), ('.*', 'flat'))
+
+
+def on_sphere(params: optax.Params, normalized_kernels: Sequence[str]) -> optax.Params:
+  """A tree of booleans: whether 'unit_norm' keeps a parameter's filters on spheres."""
+  labels = label_parameters(params, sphere_rules(normalized_kernels))
+  return jax.tree.map(lambda label: label == 'sphere', labels)
+
+
+def start_on_sphere(
+  params: optax.Params, normalized_kernels: Sequence[str]
+) -> optax.Params:
+  """`params` as 'unit_norm' begins: filters of norm 1 where normalisation follows.
+
+  Raises:
+    UserError: as `normalize_filters`.
+  """
+  return normalize_filters(params, mask=on_sphere(params, normalized_kernels))
 
 
 def kernels(params: optax.Params) -> optax.Params:

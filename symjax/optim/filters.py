@@ -134,11 +134,22 @@ def largest_departure(
   return jnp.stack(jax.tree.leaves(departures)).max()
 
 
-def check_on_sphere(params: optax.Params, filter_axes: FilterAxes = None) -> None:
+def check_on_sphere(
+  params: optax.Params,
+  filter_axes: FilterAxes = None,
+  mask: Mask | None = None,
+  remedy: str = 'begin with normalize_filters(params)',
+) -> None:
   """Refuses parameters with a filter whose norm is not 1.
 
   To 1e-3 and the rounding of the parameter's dtype. Traced parameters have no
   values to check, only shapes.
+
+  Args:
+    params: a tree of arrays.
+    filter_axes: as in `normalize_filters`.
+    mask: as in `normalize_filters`.
+    remedy: what the error advises.
 
   Raises:
     UserError: a filter that is not on the sphere; axes that do not fit a parameter.
@@ -147,12 +158,9 @@ def check_on_sphere(params: optax.Params, filter_axes: FilterAxes = None) -> Non
   def check(leaf: jax.Array, axes: oblique.Axes) -> None:
     filter_, norm = farthest_filter(leaf, axes)
     if not abs(norm - 1) <= 1e-3 + float(jnp.finfo(leaf.dtype).eps):
-      raise UserError(
-        f'filter {filter_} has norm {norm:.4g}, not 1: begin with '
-        'normalize_filters(params)'
-      )
+      raise UserError(f'filter {filter_} has norm {norm:.4g}, not 1: {remedy}')
 
-  map_filters(check, filter_axes, params)
+  map_filters(check, filter_axes, _select(params, mask))
 
 
 def farthest_filter(leaf: jax.Array, axes: oblique.Axes) -> tuple[Any, float]:

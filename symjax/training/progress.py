@@ -46,7 +46,7 @@ class Progress:
   def evaluation(self, row: Mapping[str, float]) -> None:
     """Shows a row of evaluation metrics, always."""
     numbers = '  '.join(
-      f'{name} {value:.4f}' for name, value in row.items() if isinstance(value, float)
+      f'{name} {value:.4g}' for name, value in row.items() if isinstance(value, float)
     )
     self.note(f'step {row["step"]}/{self._steps}  {numbers}')
 

@@ -1,5 +1,6 @@
 """Everything that a training run changes, as one pytree."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -35,6 +36,7 @@ def create_state(
   optimizer: optax.GradientTransformation,
   image_shape: tuple[int, int, int],
   seed: int,
+  prepare: Callable[[Any], Any] = lambda params: params,
 ) -> TrainState:
   """The state before the first step, a pure function of the seed.
 
@@ -43,10 +45,11 @@ def create_state(
     optimizer: of all its parameters.
     image_shape: [height, width, channels].
     seed: of the initial parameters.
+    prepare: what the optimiser needs done to them first; by default nothing.
   """
   images = jnp.zeros((1, *image_shape))
   variables = model.init(jax.random.key(seed), images, train=False)
-  params = variables['params']
+  params = prepare(variables['params'])
   return TrainState(
     step=jnp.zeros((), jnp.int32),
     params=params,
