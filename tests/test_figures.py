@@ -177,9 +177,8 @@ def bars_of(figure):
   return [c for c in figure.axes[0].containers if isinstance(c, BarContainer)]
 
 
-@pytest.mark.parametrize('name', FIGURES)
-def test_no_text_leaves_the_page_or_touches_another(name):
-  figure = FIGURES[name]()
+def assert_legible(figure):
+  """No text leaves the page or touches another, and the caption is all there."""
   figure.draw_without_rendering()
   drawn = texts(figure)
   boxes = [text.get_window_extent() for text in drawn]
@@ -197,6 +196,11 @@ def test_no_text_leaves_the_page_or_touches_another(name):
   assert CAPTION in joined(figure)
 
 
+@pytest.mark.parametrize('name', FIGURES)
+def test_no_text_leaves_the_page_or_touches_another(name):
+  assert_legible(FIGURES[name]())
+
+
 @pytest.mark.parametrize('name', ['profile inception', 'profile single', 'curves'])
 def test_panels_keep_their_height_whatever_surrounds_them(name):
   figure = FIGURES[name]()
@@ -206,21 +210,24 @@ def test_panels_keep_their_height_whatever_surrounds_them(name):
 
 
 def save_all(folder):
-  """Writes all four figures and returns their paths."""
+  """Writes all figures and returns their paths."""
   paths = [folder / f'{name}.png' for name in figures.__all__]
-  evolved, grid, profiled, curved = (
+  evolved, grid, profiled, curved, compared = (
     folder / f'{name}.png'
     for name in (
       'symmetry_over_training',
       'mean_kernels',
       'symmetry_profile',
       'training_curves',
+      'table2_courses',
     )
   )
   figures.mean_kernels(record(), grid, CAPTION, shapes('vgg'))
   figures.symmetry_profile({'VGG': record()}, profiled, CAPTION)
   figures.symmetry_over_training(history(), evolved, CAPTION)
   figures.training_curves(metrics(), curved, CAPTION)
+  cell = {'depth': 2, 'label': 'SGD', 'test_error': [[0.06, 0.02]], 'cost': [[0.2, 0]]}
+  figures.table2_courses([cell], compared, CAPTION)
   return paths
 
 

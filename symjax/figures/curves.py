@@ -4,10 +4,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import StrMethodFormatter
 
 from symjax.figures import page, style
 
@@ -95,14 +94,5 @@ def _draw_panel(
     axes.set_ylabel(label)
   axes.grid(axis='y')
   if name == 'loss':
-    _scale(axes, [value for course in drawn.values() for _, value in course])
+    style.cost_scale(axes, [value for course in drawn.values() for _, value in course])
   axes.yaxis.set_major_formatter(StrMethodFormatter('{x:g}'))
-
-
-def _scale(axes: Axes, values: Sequence[float]) -> None:
-  """Makes y logarithmic where that is the way to see the values."""
-  known = np.array(values)[np.isfinite(values)]
-  if known.size and known.min() > 0 and known.max() > 30 * known.min():
-    axes.set_yscale('log')
-    axes.yaxis.set_major_locator(LogLocator(numticks=6))
-    axes.yaxis.set_minor_formatter(NullFormatter())

@@ -9,6 +9,7 @@ import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 FONT = 'DejaVu Sans'  # Ships with matplotlib: the same everywhere.
 SMALL = 7.0  # Points; the figures are meant to be printed at their own size.
@@ -93,6 +94,18 @@ def epoch_axis(axes: Axes, epochs: Sequence[float]) -> None:
   axes.set_xlabel('epoch')
   if len(set(epochs)) == 1:
     axes.set_xticks(epochs[:1], [f'{epochs[0]:g}'])
+
+
+def cost_scale(axes: Axes, values: Sequence[float]) -> None:
+  """Makes y logarithmic where that is the way to see the values.
+
+  They are all positive then, and the largest is more than 30 times the smallest.
+  """
+  known = np.array(values)[np.isfinite(values)]
+  if known.size and known.min() > 0 and known.max() > 30 * known.min():
+    axes.set_yscale('log')
+    axes.yaxis.set_major_locator(LogLocator(numticks=6))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def score_axis(axes: Axes, values: Sequence[float | None]) -> float:

@@ -1,0 +1,184 @@
+"""Whether two methods differ: t tests over runs, and Holm's correction of many."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from symjax.errors import UserError
+
+LEVEL = 0.95  # The confidence of every `TTest.interval`.
+
+
+@dataclasses.dataclass(frozen=True)
+class TTest:
+  """The outcome of a t test of whether two samples have the same mean.
+
+  Attributes:
+    counts: how many values the first and the second sample hold.
+    mean_difference: mean of the first minus mean of the second, in their unit.
+    standard_deviation: of a difference, in the same unit, with n - 1 for n: of the
+      pairs' differences in a paired test; else of a value of the first sample minus an
+      independent one of the second, the root of the sum of both variances.
+    degrees_of_freedom: of the t distribution; not whole in Welch's test.
+    t: `mean_difference` over its standard error. If nothing varies it is infinite, or
+      0 for no difference.
+    p: two-sided: how likely equal means give a t at least as far from 0.
+    interval: (low, high), the 95% confidence interval of the mean difference.
+  """
+
+  counts: tuple[int, int]
+  mean_difference: float
+  standard_deviation: float
+  degrees_of_freedom: float
+  t: float
+  p: float
+  interval: tuple[float, float]
+
+
+def paired_t_test(first: Sequence[float], second: Sequence[float]) -> TTest:
+  """Student's t test of pairs (Biometrika 6, 1908), as of runs that share a seed.
+
+  Args:
+    first: [n] values; the i-th forms a pair with the i-th of `second`.
+    second: [n] values.
+
+  Raises:
+    UserError: the samples differ in length, hold fewer than two values, or hold one
+      that is not a finite number.
+  """
+  if len(first) != len(second):
+    raise UserError(
+      f'the samples hold {len(first)} and {len(second)} values; '
+      'a paired test needs the same number of both, in the order of their pairs'
+    )
+  differences = _sample(first, 'first sample') - _sample(second, 'second sample')
+  mean, variance = _moments(differences)
+  count = len(differences)
+  return _t_test(
+    (count, count), mean, math.sqrt(variance), math.sqrt(variance / count), count - 1
+  )
+
+
+def welch_t_test(first: Sequence[float], second: Sequence[float]) -> TTest:
+  """Welch's t test of independent samples (Biometrika 34, 1947).
+
+  Their variances may differ, and so may their sizes.
+
+  Args:
+    first: [n] values.
+    second: [m] values.
+
+  Raises:
+    UserError: a sample holds fewer than two values, or one that is not a finite number.
+  """
+  samples = _sample(first, 'first sample'), _sample(second, 'second sample')
+  counts = len(samples[0]), len(samples[1])
+  (mean, variance), (other_mean, other_variance) = map(_moments, samples)
+  squares = variance / counts[0], other_variance / counts[1]  # Of standard errors.
+  total = sum(squares)
+  if total:
+    # The Welch-Satterthwaite equation, in shares of the total.
+    shares = [square / total for square in squares]
+    terms = [share**2 / (n - 1) for share, n in zip(shares, counts, strict=True)]
+    freedom = 1 / sum(terms)
+  else:
+    freedom = sum(counts) - 2  # What it is for equal variances and sizes.
+  deviation = math.sqrt(variance + other_variance)
+  return _t_test(counts, mean - other_mean, deviation, math.sqrt(total), freedom)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+  """P values adjusted for their number (Holm, Scand. J. Statist. 6, 1979).
+
+  Rejecting what is at most alpha after adjustment makes any false rejection at most
+  alpha likely, however the tests depend on each other.
+
+  Args:
+    p_values: [n], between 0 and 1.
+
+  Returns:
+    [n] adjusted p values in the order given: the k-th smallest times n + 1 - k, no less
+    than any before it, and at most 1.
+
+  Raises:
+    UserError: a value is not between 0 and 1.
+  """
+  given = np.asarray(p_values, float)
+  wrong = given[~((given >= 0) & (given <= 1))]
+  if wrong.size:
+    raise UserError(f'the p value {wrong[0]:g} is not between 0 and 1')
+  order = np.argsort(given)
+  scaled = given[order] * np.arange(len(given), 0, -1)
+  adjusted = np.empty_like(given)
+  adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1)
+  return adjusted.tolist()
+
+
+def mean_interval(
+  values: Sequence[float], confidence: float = LEVEL
+) -> tuple[float, float]:
+  """The confidence interval (low, high) of the mean of normal values.
+
+  Args:
+    values: [n] independent values.
+    confidence: how likely an interval holds the true mean, between 0 and 1.
+
+  Raises:
+    UserError: fewer than two values, one that is not a finite number, or a confidence
+      that is not between 0 and 1.
+  """
+  if not 0 < confidence < 1:
+    raise UserError(
+      f'the confidence is {confidence:g}; it must lie between 0 and 1, as {LEVEL} does'
+    )
+  sample = _sample(values, 'sample')
+  mean, variance = _moments(sample)
+  error = math.sqrt(variance / len(sample))
+  return _interval(mean, error, len(sample) - 1, confidence)
+
+
+def _sample(values: Sequence[float], name: str) -> np.ndarray:
+  """[n] the values in float64, once they are known to be fit for a test."""
+  if len(values) < 2:
+    raise UserError(f'the {name} needs two values or more, and holds {len(values)}')
+  sample = np.asarray(values, float)
+  if not np.isfinite(sample).all():
+    i = int(np.argmin(np.isfinite(sample)))  # The first that is not.
+    raise UserError(
+      f'value {i + 1} of {len(sample)} in the {name} is {sample[i]:g}; '
+      'it must be a finite number'
+    )
+  return sample
+
+
+def _moments(sample: np.ndarray) -> tuple[float, float]:
+  """The mean and the unbiased variance, of equal values exactly their value and 0."""
+  offsets = sample - sample[0]  # The mean of three times 0.1 is not 0.1 in floats.
+  return float(sample[0] + offsets.mean()), float(offsets.var(ddof=1))
+
+
+def _t_test(
+  counts: tuple[int, int],
+  difference: float,
+  deviation: float,
+  error: float,
+  freedom: float,
+) -> TTest:
+  """The test of a mean difference with a standard error and degrees of freedom."""
+  if error:
+    t = difference / error
+  else:
+    t = math.copysign(math.inf, difference) if difference else 0.0
+  p = float(2 * stats.t.sf(abs(t), freedom))
+  interval = _interval(difference, error, freedom, LEVEL)
+  return TTest(counts, difference, deviation, freedom, t, p, interval)
+
+
+def _interval(
+  mean: float, error: float, freedom: float, confidence: float
+) -> tuple[float, float]:
+  reach = float(stats.t.isf((1 - confidence) / 2, freedom)) * error
+  return mean - reach, mean + reach
