@@ -1,7 +1,7 @@
 """What every program shares: its flags, and errors in one line."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -105,6 +105,18 @@ def local_folder(path: str) -> str:
 def data_folders() -> tuple[str | None, str | None]:
   """`--data_dir` and `--manual_dir`."""
   return flags.FLAGS.data_dir, flags.FLAGS.manual_dir
+
+
+def integers(flag: str, values: Sequence[str]) -> list[int]:
+  """The values of a list flag as whole numbers.
+
+  Raises:
+    UserError: one is none.
+  """
+  try:
+    return [int(value) for value in values]
+  except ValueError:
+    raise UserError(f'--{flag}={",".join(values)} are not whole numbers') from None
 
 
 def processes() -> tuple[str | None, int | None, int | None]:

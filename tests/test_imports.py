@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
-EVERYONE = {'errors', 'records', 'statistics'}
+EVERYONE = {'errors', 'progress', 'records', 'statistics'}
 ROOMS = {
   'symmetry': set(),
   'optim': set(),

@@ -11,8 +11,8 @@ import tensorflow_datasets as tfds
 from PIL import Image, ImageOps
 
 from symjax.data.prepared import ARRAY_RECORD, Classification
-from symjax.data.progress import progress
 from symjax.errors import UserError
+from symjax.progress import progress
 
 _BLOCK = 512  # Records in memory at a time.
 _MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}

@@ -9,6 +9,7 @@ from symjax.optim.bold_driver import (
 )
 from symjax.optim.build import (
   OPTIMIZERS,
+  kernels,
   make_optimizer,
   on_sphere,
   sphere_rules,
@@ -34,6 +35,7 @@ __all__ = [
   'BoldDriverState',
   'by_path',
   'check_on_sphere',
+  'kernels',
   'label_parameters',
   'largest_departure',
   'make_bold_driver',
