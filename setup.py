@@ -5,8 +5,7 @@ import setuptools
 PREPARE = [
   'tensorflow-cpu>=2.19; sys_platform == "linux"',
   'tensorflow>=2.19; sys_platform != "linux"',
-  'scipy>=1.13',
-]  # SVHN's archives are MATLAB files.
+]
 
 setuptools.setup(
   name='symjax',
@@ -30,6 +29,7 @@ setuptools.setup(
     'orbax-checkpoint>=0.11.25',
     'pillow>=10.1',
     'requests>=2.32',
+    'scipy>=1.13',  # TFDS reads SVHN's archives with it.
     'tensorboardX>=2.6.2',
     'tensorflow-datasets>=4.9.9',
     'tqdm>=4.66',

@@ -93,9 +93,7 @@ def _missing(
 
 
 def _has_prepare_extra() -> bool:
-  # All of it, so that SVHN does not miss SciPy after downloading gigabytes.
-  modules = ('tensorflow', 'scipy')
-  return all(importlib.util.find_spec(module) is not None for module in modules)
+  return importlib.util.find_spec('tensorflow') is not None
 
 
 def _prepare(
