@@ -1,19 +1,40 @@
 """Print the results table of finished runs, as Markdown.
 
 python -m run.results --workdirs=runs/cifar10_vgg,runs/mnist_vgg
+
+With `--compare` also whether the runs of two configs differ, seed by seed, and with
+`--figure` a picture of the symmetry of their layers, as means over seeds.
 """
 
 from absl import flags
 
 from run import command
-from symjax.experiments.results import results_table
+from symjax import figures
+from symjax.experiments.comparison import comparison_table, mean_profile, name_of
+from symjax.experiments.results import read_groups, results_table
 
 _WORKDIRS = flags.DEFINE_list('workdirs', None, 'of run.train', required=True)
+_COMPARE = flags.DEFINE_bool('compare', False, 'the second config with the first')
+_FIGURE = flags.DEFINE_string('figure', None, 'PNG to write, of compared configs')
 
 
 def main() -> None:
-  """Prints the table."""
-  print(results_table(_WORKDIRS.value))
+  """Prints the tables, and draws the figure."""
+  groups = read_groups(_WORKDIRS.value)
+  print(results_table(groups))
+  if not _COMPARE.value:
+    return
+  print(f'\n{comparison_table(groups)}')
+  if _FIGURE.value:
+    profiles = {name_of(group, groups): mean_profile(group) for group in groups}
+    config, seeds = groups[0].config, len(groups[0].summaries)
+    figures.symmetry_profile(
+      profiles,
+      _FIGURE.value,
+      f'{config["model"]["name"]} on {config["data"]["name"]}, means over {seeds} '
+      'seeds: symmetry of the mean kernel of every layer, beside that of its single '
+      'kernels and of random ones.',
+    )
 
 
 if __name__ == '__main__':

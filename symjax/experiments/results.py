@@ -1,5 +1,6 @@
 """The results table of `configs/README.md`, from the summaries of finished runs."""
 
+import dataclasses
 import json
 import shlex
 import statistics
@@ -23,46 +24,76 @@ _COLUMNS = (
 )
 
 
-def results_table(workdirs: Sequence[str | Path]) -> str:
-  """A Markdown table with one row for each config, over its seeds.
+@dataclasses.dataclass(frozen=True)
+class Group:
+  """Finished runs that differ in nothing but the seed.
 
-  Args:
-    workdirs: of finished runs; those that differ in nothing but the seed share a row.
+  Attributes:
+    config: of all, without the seed.
+    summaries: of each, as in `summary.json`.
+    profiles: of each, as in `profile.json`.
+  """
+
+  config: dict[str, Any]
+  summaries: list[dict[str, Any]]
+  profiles: list[dict[str, Any]]
+
+
+def read_groups(workdirs: Sequence[str | Path]) -> list[Group]:
+  """Finished runs by config, in the order of their folders.
 
   Raises:
     UserError: a folder holds no finished run.
   """
-  groups: dict[str, list[dict[str, Any]]] = {}
+  groups: dict[str, Group] = {}
   for workdir in workdirs:
     folder = Workdir(Path(workdir))
     if not folder.summary.exists():
       raise UserError(f'{workdir} holds no finished run: it has no summary.json')
-    config = records.read_json(folder.config)
+    config = records.read_object(folder.config, 'seed')
     config.pop('seed')
     key = json.dumps(config, sort_keys=True)
-    groups.setdefault(key, []).append(records.read_json(folder.summary))
-  rows = [_COLUMNS, tuple('---' for _ in _COLUMNS), *map(_row, groups.values())]
-  return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
+    group = groups.setdefault(key, Group(config, [], []))
+    group.summaries.append(records.read_object(folder.summary, 'seed'))
+    group.profiles.append(records.read_object(folder.profile, 'layers'))
+  return list(groups.values())
+
+
+def results_table(groups: Sequence[Group]) -> str:
+  """A Markdown table with one row for each config, over its seeds."""
+  rows = [_row(group.summaries) for group in groups]
+  return markdown([_COLUMNS, *rows])
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+  """A Markdown table; the first row is its head."""
+  lines = [rows[0], ['---'] * len(rows[0]), *rows[1:]]
+  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 
 def _row(runs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
   first = runs[0]
-  test = next(name for name in first if name.startswith('test_'))
+  test = headline_of(first)
   data = f'{first["dataset"]}: {first["train_examples"]:,} / {first["test_examples"]:,}'
   if 'part' in first['dataset_note'].lower().split():
     data += ' (a part of the set)'
-  minutes = _spread([run['train_seconds'] / 60 for run in runs], 1)
+  minutes = spread([run['train_seconds'] / 60 for run in runs], 1)
   rate = statistics.fmean(run['images_per_second'] for run in runs)
   return (
     f'`{_without_places(first["command"])}`',
     data,
     ', '.join(str(run['seed']) for run in runs),
-    f'{test.removeprefix("test_")} {_spread([run[test] for run in runs], 4)}',
+    f'{test.removeprefix("test_")} {spread([run[test] for run in runs], 4)}',
     _symmetries(runs),
     f'{minutes} min, {rate:.0f} images/s',
     ', '.join(dict.fromkeys(run['hardware'] for run in runs)),
     ', '.join(dict.fromkeys(str(run['commit']) for run in runs)),
   )
+
+
+def headline_of(summary: Mapping[str, Any]) -> str:
+  """The name of the test metric."""
+  return next(name for name in summary if name.startswith('test_'))
 
 
 def _symmetries(runs: Sequence[Mapping[str, Any]]) -> str:
@@ -71,7 +102,7 @@ def _symmetries(runs: Sequence[Mapping[str, Any]]) -> str:
   after = [run['mean_symmetry'] for run in runs]
   if None in before or None in after:
     return '-'
-  return f'{_spread(before, 2)} → {_spread(after, 2)}'
+  return f'{spread(before, 2)} → {spread(after, 2)}'
 
 
 def _without_places(command: str) -> str:
@@ -86,7 +117,7 @@ def _without_places(command: str) -> str:
   return shlex.join(kept)
 
 
-def _spread(values: Sequence[float], digits: int) -> str:
+def spread(values: Sequence[float], digits: int) -> str:
   """Mean, and sample standard deviation where there are several values."""
   mean = f'{statistics.fmean(values):.{digits}f}'
   if len(values) < 2:
