@@ -1,9 +1,18 @@
-"""How symmetric is what a network learned?"""
+"""How symmetric is what a network learned, and what it computes?"""
 
+from symjax.symmetry import transformations
 from symjax.symmetry.band import Band, random_band
 from symjax.symmetry.d4 import Group, group_of, orbit, symmetrize
+from symjax.symmetry.equivariance import equivariance_error, equivariance_errors
 from symjax.symmetry.irreps import irrep_energies
 from symjax.symmetry.layers import convolutions, mean_scores, mean_symmetry
+from symjax.symmetry.lie_derivative import (
+  lie_derivative,
+  local_equivariance_error,
+  rotation_flow,
+  still,
+  translation_flow,
+)
 from symjax.symmetry.profile import LayerProfile, SymmetryProfile, profile
 from symjax.symmetry.score import distances, mean_kernel, score, skew
 
@@ -14,15 +23,23 @@ __all__ = [
   'SymmetryProfile',
   'convolutions',
   'distances',
+  'equivariance_error',
+  'equivariance_errors',
   'group_of',
   'irrep_energies',
+  'lie_derivative',
+  'local_equivariance_error',
   'mean_kernel',
   'mean_scores',
   'mean_symmetry',
   'orbit',
   'profile',
   'random_band',
+  'rotation_flow',
   'score',
   'skew',
+  'still',
   'symmetrize',
+  'transformations',
+  'translation_flow',
 ]

@@ -1,0 +1,179 @@
+"""Transformations of maps [batch, height, width, ...] and of sets.
+
+Each function returns a transformation: a function from arrays to arrays that can
+stand on either side of `equivariance_error`. Maps that are smaller by a stride k move
+by k times fewer pixels.
+"""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from symjax.errors import UserError
+from symjax.symmetry.d4 import TRANSFORMS
+from symjax.symmetry.score import widen
+
+Transformation = Callable[[jax.Array], jax.Array]
+
+
+def identity(x: jax.Array) -> jax.Array:
+  """`x` itself: as transform_out it asks for invariance."""
+  return x
+
+
+def circular_translation(
+  shift: tuple[int, int], image_size: tuple[int, int] | None = None
+) -> Transformation:
+  """Moves maps by `shift`; what leaves on one side enters on the other.
+
+  Args:
+    shift: (down, right), in pixels.
+    image_size: [height, width] of the images that `shift` is meant for; a smaller map
+      then moves in proportion, as behind a stride, and must do so by whole pixels.
+      Without it every map moves by `shift`.
+
+  Returns:
+    A transformation; it raises UserError where the shift of a map is not whole.
+  """
+
+  def transform(x: jax.Array) -> jax.Array:
+    steps = []
+    for axis in (0, 1):
+      image = x.shape[axis + 1] if image_size is None else image_size[axis]
+      step, rest = divmod(shift[axis] * x.shape[axis + 1], image)
+      if rest:
+        raise UserError(
+          f'{shift[axis]} of {image} pixels are not a whole number of pixels on a '
+          f'{x.shape[1]}x{x.shape[2]} map; shift by a multiple of the stride, and use '
+          f'sizes that it divides'
+        )
+      steps.append(step)
+    return jnp.roll(x, steps, axis=(1, 2))
+
+  return transform
+
+
+def cropped_translation(shift: tuple[int, int]) -> Transformation:
+  """Moves the window on a larger map: its first rows and columns are dropped.
+
+  With s * k on the input and s on the output of total stride k, the two sides of
+  `equivariance_error` are the overlap of two windows on one scene. Where the windows
+  end the networks see different borders; `region` can leave that out.
+
+  Args:
+    shift: (down, right), in pixels. Only forwards: dropping the last rows would leave
+      the grid of a strided layer where it was, and so test nothing; flip the images
+      for the other directions.
+
+  Raises:
+    UserError: a negative shift; later, one that leaves nothing of the map.
+  """
+  if min(shift) < 0:
+    raise UserError(f'cropped shift {shift}: give (down, right) >= 0, or flip the maps')
+
+  def transform(x: jax.Array) -> jax.Array:
+    if shift[0] >= x.shape[1] or shift[1] >= x.shape[2]:
+      raise UserError(
+        f'shift {shift} leaves nothing of a {x.shape[1]}x{x.shape[2]} map'
+      )
+    return x[:, shift[0] :, shift[1] :]
+
+  return transform
+
+
+def dihedral(element: str) -> Transformation:
+  """Moves the pixels of maps by an element of D4; a quarter turn swaps the sides.
+
+  Args:
+    element: a name of `symjax.symmetry.d4.TRANSFORMS`: `r` is a quarter turn
+      clockwise, `s` flips left-right, `sr` is the transpose.
+
+  Raises:
+    UserError: no such element.
+  """
+  if element not in TRANSFORMS:
+    raise UserError(
+      f'no element {element!r} in D4; choose from {", ".join(TRANSFORMS)}'
+    )
+
+  def transform(x: jax.Array) -> jax.Array:
+    batch, height, width, *rest = x.shape
+    moved = TRANSFORMS[element](np.arange(height * width).reshape(height, width))
+    pixels = x.reshape(batch, height * width, *rest)
+    pixels = jnp.take(pixels, moved.reshape(-1), axis=1, mode='clip')
+    return pixels.reshape(batch, *moved.shape, *rest)
+
+  return transform
+
+
+def rotation(degrees: float) -> Transformation:
+  """Turns maps about their centre, clockwise, by bilinear interpolation.
+
+  Any angle is taken; what comes from outside the map is 0, so compare on `disc`. The
+  interpolation itself blurs: no function but a pointwise linear one commutes with it
+  exactly.
+  """
+  angle = np.deg2rad(degrees)
+
+  def transform(x: jax.Array) -> jax.Array:
+    down, right = _from_centre(x.shape[1], x.shape[2])
+    # Content moves clockwise, so a pixel reads from the anticlockwise side.
+    rows = np.cos(angle) * down - np.sin(angle) * right + (x.shape[1] - 1) / 2
+    columns = np.sin(angle) * down + np.cos(angle) * right + (x.shape[2] - 1) / 2
+    wide = widen(x)
+    # A quarter turn's coordinates are whole up to rounding: keep those of the border.
+    at = [jnp.asarray(np.round(c, 9), wide.dtype) for c in (rows, columns)]
+
+    def turn(plane: jax.Array) -> jax.Array:
+      return jax.scipy.ndimage.map_coordinates(plane, at, order=1)
+
+    planes = wide.reshape(*x.shape[:3], -1)
+    turned = jax.vmap(jax.vmap(turn), in_axes=3, out_axes=3)(planes)
+    return turned.reshape(x.shape).astype(x.dtype)
+
+  return transform
+
+
+def disc(x: jax.Array) -> jax.Array:
+  """`x`, zero outside the largest disc about the centre: what turning keeps inside."""
+  down, right = _from_centre(x.shape[1], x.shape[2])
+  inside = np.hypot(down, right) <= (min(x.shape[1:3]) - 1) / 2
+  inside = inside.reshape(1, *inside.shape, *(1,) * (x.ndim - 3))
+  return jnp.where(inside, x, jnp.zeros((), x.dtype))
+
+
+def brightness(scale: float = 1.0, offset: float = 0.0) -> Transformation:
+  """Every entry times `scale`, plus `offset`."""
+  return lambda x: x * scale + offset
+
+
+def permutation(order: Sequence[int], axis: int = 1) -> Transformation:
+  """Puts the members of a set in another order.
+
+  Args:
+    order: entry i is the old place of the new i-th member.
+    axis: where the set is; 1 in [batch, tokens, channels].
+
+  Raises:
+    UserError: `order` is not a permutation; later, one of another length than `axis`.
+  """
+  places = np.asarray(order)
+  if sorted(places.tolist()) != list(range(len(places))):
+    raise UserError(f'{list(order)} is not a permutation of 0 ... {len(places) - 1}')
+
+  def transform(x: jax.Array) -> jax.Array:
+    if x.shape[axis] != len(places):
+      raise UserError(
+        f'a permutation of {len(places)} does not fit axis {axis} of shape {x.shape}'
+      )
+    return jnp.take(x, places, axis=axis, mode='clip')
+
+  return transform
+
+
+def _from_centre(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+  """[height, width] offsets (down, right) of every pixel from the map's centre."""
+  down, right = np.mgrid[:height, :width].astype(float)
+  return down - (height - 1) / 2, right - (width - 1) / 2
