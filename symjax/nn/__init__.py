@@ -1,5 +1,6 @@
 """What in the architecture breaks or builds in a symmetry: Flax layers."""
 
+from symjax.nn.equivariance_report import LayerEquivariance, equivariance_report
 from symjax.nn.layers import Conv, MaxPool, adaptive_average_pool
 from symjax.nn.padding import MODES
 from symjax.nn.policy import ConvPolicy
@@ -11,10 +12,12 @@ __all__ = [
   'Conv',
   'ConvPolicy',
   'Layer',
+  'LayerEquivariance',
   'MaxPool',
   'Window',
   'adaptive_average_pool',
   'downsampling_marks',
+  'equivariance_report',
   'same_widths',
   'smallest_image',
   'trace',
