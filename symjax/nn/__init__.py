@@ -1,9 +1,11 @@
 """What in the architecture breaks or builds in a symmetry: Flax layers."""
 
+from symjax.nn.attention import DeepSets, SelfAttention
 from symjax.nn.equivariance_report import LayerEquivariance, equivariance_report
 from symjax.nn.layers import Conv, MaxPool, adaptive_average_pool
 from symjax.nn.padding import MODES
 from symjax.nn.policy import ConvPolicy
+from symjax.nn.positions import rotary, sinusoids
 from symjax.nn.trace import Layer, downsampling_marks, smallest_image, trace
 from symjax.nn.window import Window, same_widths
 
@@ -11,14 +13,18 @@ __all__ = [
   'MODES',
   'Conv',
   'ConvPolicy',
+  'DeepSets',
   'Layer',
   'LayerEquivariance',
   'MaxPool',
+  'SelfAttention',
   'Window',
   'adaptive_average_pool',
   'downsampling_marks',
   'equivariance_report',
+  'rotary',
   'same_widths',
+  'sinusoids',
   'smallest_image',
   'trace',
 ]
