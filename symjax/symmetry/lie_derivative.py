@@ -109,7 +109,8 @@ def _shift_lines(x: jax.Array, amount: jax.Array, axis: int) -> jax.Array:
   waves = jnp.arange(size // 2 + 1).reshape(*(1,) * (lines.ndim - 1), -1)
   amount = amount.reshape(1, -1, *(1,) * (lines.ndim - 2))
   angle = amount * (waves.astype(x.dtype) * (2 * jnp.pi / size))
-  # The alternating wave of an even side is real and stays so.
+  # The alternating wave of an even side is real: what an inverse transform makes of
+  # an imaginary part there is left to the backend.
   sine = jnp.where(2 * waves == size, 0, jnp.sin(angle))
   turned = jnp.fft.rfft(lines) * jax.lax.complex(jnp.cos(angle), -sine)
   return jnp.moveaxis(jnp.fft.irfft(turned, size), -1, axis)
