@@ -39,6 +39,7 @@ setuptools.setup(
     'test': [
       'hypothesis>=6.100',
       'mypy>=1.15',
+      'pymanopt>=2.2',
       'pytest>=8.3',
       'pytest-xdist>=3.6',
       'ruff>=0.12',

@@ -2,6 +2,7 @@
 
 python -m run.benchmark profile
 python -m run.benchmark input [--config=configs/digits_vgg.py]
+python -m run.benchmark optimizer
 """
 
 import json

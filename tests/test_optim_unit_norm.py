@@ -24,6 +24,15 @@ def dtype(request):
     yield np.dtype(request.param)
 
 
+@pytest.fixture(scope='module')
+def manifolds():
+  """Pymanopt's, whose import turns 64-bit types on for everybody."""
+  import pymanopt.manifolds
+
+  jax.config.update('jax_enable_x64', False)
+  return pymanopt.manifolds
+
+
 def columns(kernel):
   """[taps, filters] in float64, whatever the rank of a kernel."""
   return np.asarray(kernel, np.float64).reshape(-1, kernel.shape[-1])
@@ -47,6 +56,25 @@ def test_plain_sgd_is_eq_2(dtype, make, rate):
   for step, params in enumerate(walk(make(rate), kernels(dtype), 5)):
     gradients = jax.tree.map(columns, gradients_like(params, step + 1))
     expected = jax.tree.map(lambda w, g: eq2(w, g, rate), expected, gradients)
+    atol = 1e-12 if dtype == np.float64 else 1e-6
+    assert_close(jax.tree.map(columns, params), expected, atol)
+
+
+@pytest.mark.parametrize('rate', [0.01, 0.3, 10.0])
+@pytest.mark.parametrize(
+  'make', [lambda rate: unit_norm(optax.sgd(rate)), riemannian_sgd]
+)
+def test_another_library_takes_the_same_steps(manifolds, dtype, make, rate):
+  """Pymanopt's oblique manifold, whose points are matrices of unit columns."""
+  expected = jax.tree.map(columns, kernels(dtype))
+  for step, params in enumerate(walk(make(rate), kernels(dtype), 5)):
+    gradients = jax.tree.map(columns, gradients_like(params, step + 1))
+
+    def descend(w, gradient):
+      manifold = manifolds.Oblique(*w.shape)
+      return manifold.retraction(w, -rate * manifold.projection(w, gradient))
+
+    expected = jax.tree.map(descend, expected, gradients)
     atol = 1e-12 if dtype == np.float64 else 1e-6
     assert_close(jax.tree.map(columns, params), expected, atol)
 
@@ -136,7 +164,7 @@ def test_a_spike_does_not_take_filters_off_the_sphere(name):
 
 @pytest.mark.parametrize('radial', [0.0, 1.0, 3.0, 30.0, 3e3])
 def test_norms_are_known_beside_any_radial_part(radial):
-  """On either side of where the foreseen norm gives way to the measured one."""
+  """The norm is foreseen without the digits that a long radial part would cancel."""
 
   def mixed(params, step):
     tangent = gradients_like(params, step)

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from symjax.errors import UserError
+from symjax.optim.filter_sums import filter_sums
 
 Axes = int | Sequence[int]
 
@@ -52,8 +53,8 @@ def to_tangent(w: ArrayLike, z: ArrayLike, axes: Axes) -> jax.Array:
   w, z = jnp.asarray(w), jnp.asarray(z)
   axes = canonical_axes(w, axes)
   wide_w, wide_z = widen(w, z)
-  along = _inner(wide_w, wide_z, axes) / _inner(wide_w, wide_w, axes)
-  tangent = wide_z - along * wide_w
+  wz, ww = filter_sums(axes, wide_w * wide_z, wide_w * wide_w)
+  tangent = wide_z - wz / ww * wide_w
   return tangent.astype(w.dtype) if w.dtype == z.dtype else tangent
 
 

@@ -24,6 +24,7 @@ from symjax.optim.filters import (
   map_filters,
   require_params,
 )
+from symjax.optim.landing import land_update
 
 
 def unit_norm(
@@ -49,8 +50,7 @@ def unit_norm(
   return optax.chain(
     project_to_tangent(filter_axes),
     base,
-    project_to_tangent(filter_axes),
-    retract_update(filter_axes),
+    land_update(filter_axes),
   )
 
 
