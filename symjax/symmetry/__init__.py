@@ -13,10 +13,18 @@ from symjax.symmetry.lie_derivative import (
   still,
   translation_flow,
 )
+from symjax.symmetry.plane_groups import (
+  PLANE_GROUPS,
+  planar_kernel,
+  transform_features,
+  transform_map,
+)
 from symjax.symmetry.profile import LayerProfile, SymmetryProfile, profile
 from symjax.symmetry.score import distances, mean_kernel, score, skew
+from symjax.symmetry.stride import nearest_even_sizes, slack, treats_ends_alike
 
 __all__ = [
+  'PLANE_GROUPS',
   'Band',
   'Group',
   'LayerProfile',
@@ -32,14 +40,20 @@ __all__ = [
   'mean_kernel',
   'mean_scores',
   'mean_symmetry',
+  'nearest_even_sizes',
   'orbit',
+  'planar_kernel',
   'profile',
   'random_band',
   'rotation_flow',
   'score',
   'skew',
+  'slack',
   'still',
   'symmetrize',
+  'transform_features',
+  'transform_map',
   'transformations',
   'translation_flow',
+  'treats_ends_alike',
 ]
