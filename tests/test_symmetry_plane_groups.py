@@ -9,7 +9,7 @@ from symjax import symmetry
 from symjax.errors import UserError
 from symjax.symmetry.plane_groups import elements_of, quotients
 
-# On (down, right): a clockwise quarter turn takes up to right; s mirrors left and right.
+# On (down, right): r, a clockwise quarter turn, takes up to right; s, left to right.
 R, S = np.array([[0, 1], [-1, 0]]), np.array([[1, 0], [0, -1]])
 MATRICES = {
   's' * mirrored + (f'r{turns}' if turns > 1 else 'r' * turns) or 'e': (
@@ -62,9 +62,7 @@ def test_actions_compose_as_the_group_does(group):
     twice = symmetry.transform_features(
       symmetry.transform_features(x, b, group), a, group
     )
-    np.testing.assert_array_equal(
-      twice, symmetry.transform_features(x, product, group)
-    )
+    np.testing.assert_array_equal(twice, symmetry.transform_features(x, product, group))
 
 
 def test_the_plane_of_an_element_moves_to_that_of_the_product():

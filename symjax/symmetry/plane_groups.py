@@ -45,7 +45,8 @@ def quotients(group: str) -> np.ndarray:
   position = {tuple(p): index for index, p in enumerate(permutations)}
   # The permutation of a product a b is that of b, read at that of a.
   table = np.array(
-    [[position[tuple(b[np.argsort(a)])] for b in permutations] for a in permutations]
+    [[position[tuple(b[np.argsort(a)])] for b in permutations] for a in permutations],
+    np.int32,
   )
   table.setflags(write=False)  # The cache hands out one object.
   return table
@@ -113,9 +114,14 @@ def _gather_indices(group: str, height: int, width: int, lifting: bool) -> np.nd
   elements = elements_of(group)
   taps = np.stack([_transformed_grid(m, height, width).reshape(-1) for m in elements])
   if lifting:
-    return taps.T
-  turned = taps[:, :, None] * len(elements) + quotients(group)[:, None, :]
-  return turned.reshape(len(elements), -1).T
+    entries = taps
+  else:
+    turned = taps[:, :, None] * len(elements) + quotients(group)[:, None, :]
+    entries = turned.reshape(len(elements), -1)
+  # JAX remembers constants by identity, and would narrow 64 bits only in some modes.
+  indices = entries.T.astype(np.int32)
+  indices.setflags(write=False)
+  return indices
 
 
 def _transformed_grid(element: str, height: int, width: int) -> np.ndarray:
