@@ -10,6 +10,7 @@ from symjax.optim import normalize_filters, on_sphere
 
 OPTIONS = {
   'archbn': dict(depth=3, features=8),
+  'gcnn': dict(channels=2, depth=3),
   'vgg': dict(depth=11, batch_norm=True, width=1 / 16, stages=3, head='average'),
 }
 

@@ -12,10 +12,11 @@ from flax import linen as nn
 
 from symjax.errors import UserError
 from symjax.models.archbn import ArchBN
+from symjax.models.gcnn import GCNN
 from symjax.models.vgg import VGG
 from symjax.nn import ConvPolicy
 
-MODELS: dict[str, type[nn.Module]] = {'archbn': ArchBN, 'vgg': VGG}
+MODELS: dict[str, type[nn.Module]] = {'archbn': ArchBN, 'gcnn': GCNN, 'vgg': VGG}
 DTYPES = ('float32', 'bfloat16', 'float64')
 
 
@@ -52,4 +53,4 @@ def get_model(
   )
 
 
-__all__ = ['DTYPES', 'MODELS', 'VGG', 'ArchBN', 'get_model']
+__all__ = ['DTYPES', 'GCNN', 'MODELS', 'VGG', 'ArchBN', 'get_model']

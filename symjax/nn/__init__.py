@@ -2,6 +2,8 @@
 
 from symjax.nn.attention import DeepSets, SelfAttention
 from symjax.nn.equivariance_report import LayerEquivariance, equivariance_report
+from symjax.nn.group import GroupConv, LiftingConv
+from symjax.nn.group_maps import GroupBatchNorm, GroupMaxPool, group_max, group_mean
 from symjax.nn.layers import Conv, MaxPool, adaptive_average_pool
 from symjax.nn.padding import MODES
 from symjax.nn.policy import ConvPolicy
@@ -14,14 +16,20 @@ __all__ = [
   'Conv',
   'ConvPolicy',
   'DeepSets',
+  'GroupBatchNorm',
+  'GroupConv',
+  'GroupMaxPool',
   'Layer',
   'LayerEquivariance',
+  'LiftingConv',
   'MaxPool',
   'SelfAttention',
   'Window',
   'adaptive_average_pool',
   'downsampling_marks',
   'equivariance_report',
+  'group_max',
+  'group_mean',
   'rotary',
   'same_widths',
   'sinusoids',

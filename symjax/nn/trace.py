@@ -60,6 +60,7 @@ def trace(
     UserError: the model cannot run on such images.
   """
   rows: list[Layer] = []
+  running: list[str] = []  # Names of the layers that are being called.
 
   def record(
     run: Callable[..., Any],
@@ -67,17 +68,19 @@ def trace(
     kwargs: Any,
     context: nn.module.InterceptorContext,
   ) -> Any:
-    y = run(*args, **kwargs)
+    if context.method_name != '__call__':
+      return run(*args, **kwargs)
     module = context.module
+    # What a layer runs without owning it goes by the layer's name, as in a `GroupConv`.
+    name = '/'.join(module.path) or ''.join(running[-1:])
+    running.append(name)
+    y = run(*args, **kwargs)
+    running.pop()
     x: Any = args[0] if args else next(iter(kwargs.values()), None)
-    if (
-      context.method_name == '__call__'
-      and isinstance(module, (layers.Conv, layers.MaxPool, nn.Conv))
-      and x.ndim == 4
-    ):
+    if isinstance(module, (layers.Conv, layers.MaxPool, nn.Conv)) and x.ndim == 4:
       rows.append(
         Layer(
-          name='/'.join(module.path),
+          name=name,
           kind='max_pool' if isinstance(module, layers.MaxPool) else 'conv',
           window=_window(module, x.shape[1:3]),
           groups=_groups(module),

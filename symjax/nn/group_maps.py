@@ -1,0 +1,113 @@
+"""What stands between group convolutions: BatchNorm and pooling of their maps.
+
+Maps are [batch, height, width, |G|, channels], as in `symjax.nn.group`.
+"""
+
+import jax
+from flax import linen as nn
+
+from symjax.errors import UserError
+from symjax.nn.layers import MaxPool, require_fit
+from symjax.nn.policy import ConvPolicy
+
+ORIENTATIONS = 3  # The axis of the group.
+
+
+class GroupBatchNorm(nn.BatchNorm):
+  """BatchNorm whose statistics, scale and shift a channel's orientations share.
+
+  `flax.linen.BatchNorm` over the last axis does just that on a map with an axis of
+  orientations. One without it, whose planes would be normalised each for itself and
+  so break the symmetry, is refused.
+  """
+
+  def __call__(
+    self,
+    x: jax.Array,
+    use_running_average: bool | None = None,
+    *,
+    mask: jax.Array | None = None,
+  ) -> jax.Array:
+    """Normalises [batch, height, width, |G|, channels]; arguments as in linen.
+
+    Raises:
+      UserError: there is no axis of orientations.
+    """
+    _require_orientations(x)
+    return super().__call__(x, use_running_average, mask=mask)
+
+
+class GroupMaxPool(nn.Module):
+  """Halves a map: the maximum over windows at stride 2 that treat both ends alike.
+
+  An even axis has windows of two taps without a border, an odd one windows of three
+  taps with one pixel of border. So pooling is equivariant at every size, where a
+  window of one kind would be at every other.
+
+  Attributes:
+    policy: 'valid' leaves the border away; it is never the maximum.
+  """
+
+  policy: ConvPolicy = ConvPolicy()
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Pools [batch, height, width, |G|, channels] to half its height and width.
+
+    Raises:
+      UserError: no window fits, or there is no axis of orientations.
+    """
+    _require_orientations(x)
+    size = (x.shape[1], x.shape[2])
+    down, across = (n % 2 for n in size)
+    # No child of this layer: the name in a layer table is that of this one.
+    pool = MaxPool(
+      (2 + down, 2 + across),
+      (2, 2),
+      ((down, down), (across, across)),
+      self.policy,
+      parent=None,
+    )
+    require_fit(self, pool.window(size), size)
+    y = pool.bind({})(x.reshape(*x.shape[:3], -1))
+    return y.reshape(*y.shape[:3], *x.shape[3:])
+
+
+def group_max(x: jax.Array) -> jax.Array:
+  """The maximum over orientations, which transforms as an image does.
+
+  Args:
+    x: [batch, height, width, |G|, channels].
+
+  Returns:
+    [batch, height, width, channels].
+
+  Raises:
+    UserError: there is no axis of orientations.
+  """
+  _require_orientations(x)
+  return x.max(axis=ORIENTATIONS)
+
+
+def group_mean(x: jax.Array) -> jax.Array:
+  """The mean over orientations, which transforms as an image does.
+
+  Args:
+    x: [batch, height, width, |G|, channels].
+
+  Returns:
+    [batch, height, width, channels].
+
+  Raises:
+    UserError: there is no axis of orientations.
+  """
+  _require_orientations(x)
+  return x.mean(axis=ORIENTATIONS)
+
+
+def _require_orientations(x: jax.Array) -> None:
+  if x.ndim != 5:
+    raise UserError(
+      f'a map on a group is [batch, height, width, orientations, channels]; this one '
+      f'has shape {x.shape}: lift images by LiftingConv'
+    )
