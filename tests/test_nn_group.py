@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
+from group_laws import ORDERS, assert_equivariant, departures, random_bias
 
 from symjax.errors import UserError
 from symjax.nn import (
@@ -18,51 +19,13 @@ from symjax.nn import (
   GroupConv,
   GroupMaxPool,
   LiftingConv,
-  group_max,
-  group_mean,
   trace,
 )
 from symjax.symmetry import PLANE_GROUPS, transform_features, transform_map
 
-ORDERS = {group: len(elements) for group, elements in PLANE_GROUPS.items()}
-TURNING = ('p4', 'p4m')
-
-
-def transform(x, element, group):
-  """The action on an image or on a map on the group."""
-  if x.ndim == 5:
-    return transform_features(x, element, group)
-  return transform_map(x, element)
-
-
-def departures(apply, x, group):
-  """max |apply(u x) - u apply(x)| for every u, over the largest output; x is square."""
-
-  def images(x):
-    return jnp.stack([transform(x, u, group) for u in PLANE_GROUPS[group]])
-
-  @jax.jit
-  def measure(x):
-    y = jax.lax.map(apply, images(x))
-    errors = jnp.abs(y - images(y[0]))
-    return errors.max(axis=range(1, errors.ndim)) / jnp.abs(y).max()
-
-  return dict(zip(PLANE_GROUPS[group], np.asarray(measure(x)), strict=True))
-
-
-def assert_equivariant(apply, x, group, tolerance=1e-5):
-  assert max(departures(apply, x, group).values()) < tolerance
-
-
-def random_bias(variables, key):
-  """The variables with biases, which are zero at the start."""
-  bias = variables['params']['bias']
-  drawn = jax.random.normal(key, bias.shape, bias.dtype)
-  return {'params': {**variables['params'], 'bias': drawn}}
-
 
 class Stack(nn.Module):
-  """Three layers: lifting, a stride with BatchNorm, pooling and another."""
+  """Three convolutions, with a stride, BatchNorm and pooling between them."""
 
   group: str
   policy: ConvPolicy = ConvPolicy()
@@ -216,129 +179,6 @@ def test_layers_are_the_sums_of_the_definition(float64, key, group, layer_type):
   np.testing.assert_allclose(layer.apply(variables, x), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize('group', TURNING)
-def test_batch_norm_is_equivariant_while_it_learns(key, group):
-  x = 3 + 2 * jax.random.normal(key, (4, 5, 5, ORDERS[group], 3))
-  norm = GroupBatchNorm(use_running_average=False)
-  variables = norm.init(key, x)
-  assert variables['params']['scale'].shape == (3,)
-  variables['params']['scale'] = jnp.array([1.0, 2.0, 3.0])
-
-  def apply(x):
-    return norm.apply(variables, x, mutable=['batch_stats'])
-
-  assert_equivariant(lambda x: apply(x)[0], x, group)
-  y, after = apply(x)
-  np.testing.assert_allclose(y.mean(axis=(0, 1, 2, 3)), 0, atol=1e-5)
-  np.testing.assert_allclose(y.std(axis=(0, 1, 2, 3)), [1, 2, 3], atol=1e-4)
-  for u in PLANE_GROUPS[group]:
-    _, turned = apply(transform(x, u, group))
-    for one, other in zip(*map(jax.tree.leaves, (after, turned)), strict=True):
-      np.testing.assert_allclose(one, other, atol=1e-5)
-
-
-def test_batch_norm_of_each_plane_for_itself_is_not_equivariant(key):
-  x = jax.random.normal(key, (4, 5, 5, 8, 3)).cumsum(axis=3)
-  norm = nn.BatchNorm(momentum=0.0)
-  folded = x.reshape(4, 5, 5, -1)
-  variables = norm.init(key, folded, use_running_average=True)
-  _, stats = norm.apply(variables, folded, False, mutable=['batch_stats'])
-
-  def apply(x):
-    y = norm.apply({**variables, **stats}, x.reshape(4, 5, 5, -1), True)
-    return y.reshape(x.shape)
-
-  assert departures(apply, x, 'p4m')['r'] > 0.1
-
-
-@pytest.mark.parametrize('size', [(8, 8), (7, 7), (7, 10), (1, 2)])
-@pytest.mark.parametrize('policy', [ConvPolicy(), ConvPolicy(widths='same')])
-def test_pooling_is_equivariant_at_every_size(key, size, policy):
-  x = jax.random.normal(key, (2, *size, 8, 3))
-  pool = jax.jit(lambda x: GroupMaxPool(policy).apply({}, x))
-  y = pool(x)
-  assert y.shape == (2, *(-(-n // 2) for n in size), 8, 3)
-  for u in PLANE_GROUPS['p4m']:
-    moved = pool(transform_features(x, u, 'p4m'))
-    np.testing.assert_array_equal(moved, transform_features(y, u, 'p4m'))
-
-
-def test_pooling_over_the_group_leaves_an_image(key):
-  x = jax.random.normal(key, (2, 5, 5, 8, 3))
-  for u, pool in itertools.product(PLANE_GROUPS['p4m'], (group_max, group_mean)):
-    pooled = pool(transform_features(x, u, 'p4m'))
-    np.testing.assert_allclose(pooled, transform_map(pool(x), u), atol=1e-6)
-  np.testing.assert_array_equal(group_max(x)[0, 1, 2], x[0, 1, 2].max(axis=0))
-
-
-def test_p1_is_a_plain_convolution(key):
-  x = jax.random.normal(key, (2, 8, 8, 3))
-  lift, variables = LiftingConv(4, 'p1', stride=2), Conv(4).init(key, x)
-  plain = Conv(4, strides=(2, 2))
-  y = plain.apply(variables, x)
-  np.testing.assert_array_equal(lift.apply(variables, x)[..., 0, :], y)
-  group = GroupConv(4, 'p1', stride=2)
-  np.testing.assert_array_equal(group.apply(variables, x[..., None, :])[..., 0, :], y)
-
-
-@pytest.mark.parametrize('mode', MODES)
-@pytest.mark.parametrize('group', TURNING)
-def test_exported_layers_compute_the_same(key, mode, group):
-  order = ORDERS[group]
-  options = dict(features=3, group=group, stride=2, policy=ConvPolicy(mode))
-  for layer, x in (
-    (LiftingConv(**options), jax.random.normal(key, (2, 9, 9, 2))),
-    (GroupConv(**options), jax.random.normal(key, (2, 9, 9, order, 2))),
-  ):
-    variables = random_bias(layer.init(key, x), key)
-    conv, plain = layer.export(variables)
-    assert type(conv) is Conv
-    assert plain['params']['kernel'].shape[-1] == order * 3
-    y = conv.apply(plain, x.reshape(2, 9, 9, -1))
-    expected = layer.apply(variables, x)
-    np.testing.assert_allclose(y.reshape(expected.shape), expected, atol=1e-6)
-
-
-def test_linen_takes_an_exported_convolution(key):
-  """Nothing of this library is needed to run it."""
-  x = jax.random.normal(key, (2, 8, 8, 8, 2))
-  layer = GroupConv(3)
-  variables = random_bias(layer.init(key, x), key)
-  _, plain = layer.export(variables)
-  y = nn.Conv(24, (3, 3), padding=1).apply(plain, x.reshape(2, 8, 8, -1))
-  expected = layer.apply(variables, x).reshape(y.shape)
-  np.testing.assert_allclose(y, expected, atol=1e-5)
-
-
-@pytest.mark.parametrize('group', TURNING)
-def test_parameters_are_as_many_times_fewer_as_the_group_has_elements(key, group):
-  order = ORDERS[group]
-  x = jax.ShapeDtypeStruct((1, 8, 8, order, 4), jnp.float32)
-  plane = jax.ShapeDtypeStruct((1, 8, 8, order * 4), jnp.float32)
-  count = [
-    sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(layer.init, key, x)))
-    for layer, x in ((GroupConv(6, group), x), (Conv(order * 6), plane))
-  ]
-  assert count[1] == order * count[0]
-  image = jax.ShapeDtypeStruct((1, 8, 8, 3), jnp.float32)
-  count = [
-    sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(layer.init, key, image)))
-    for layer in (LiftingConv(6, group), Conv(order * 6))
-  ]
-  assert count[1] == order * count[0]
-
-
-@pytest.mark.parametrize('group', TURNING)
-def test_the_start_is_that_of_the_plain_convolution(key, group):
-  """He's variance, with the fan of all |G| features."""
-  order = ORDERS[group]
-  x = jnp.zeros((1, 3, 3, order, 16))
-  std = GroupConv(32, group).init(key, x)['params']['kernel'].std()
-  assert float(std) == pytest.approx(np.sqrt(2 / (9 * order * 32)), rel=0.02)
-  plain = Conv(order * 32).init(key, x.reshape(1, 3, 3, -1))['params']['kernel'].std()
-  assert float(std) == pytest.approx(float(plain), rel=0.02)
-
-
 def test_gradients_are_shared_over_the_group(key):
   """A filter's gradient sums over its transforms: that of a turned task is the same."""
   x = jax.random.normal(key, (2, 7, 7, 8, 2))
@@ -355,13 +195,6 @@ def test_gradients_are_shared_over_the_group(key):
     turned = gradient(*(transform_features(a, u, 'p4m') for a in (x, target)))
     for one, other in zip(jax.tree.leaves(turned), expected, strict=True):
       np.testing.assert_allclose(one, other, atol=1e-5)
-
-
-def test_bfloat16_computes_in_bfloat16_and_holds_float32(key):
-  x = jax.random.normal(key, (1, 8, 8, 8, 2))
-  y, variables = GroupConv(3, dtype=jnp.bfloat16).init_with_output(key, x)
-  assert y.dtype == jnp.bfloat16
-  assert variables['params']['kernel'].dtype == jnp.float32
 
 
 def test_the_layer_table_lists_the_plain_convolutions_by_the_layers_names():
