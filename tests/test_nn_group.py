@@ -208,6 +208,21 @@ def test_the_layer_table_lists_the_plain_convolutions_by_the_layers_names():
   assert [layer.name for layer in trace(LiftingConv(3), (8, 8, 1))] == ['']
 
 
+def test_whoever_watches_the_calls_sees_nothing_but_layers():
+  """A plain convolution inside would count as a layer that breaks the symmetry."""
+  names = []
+
+  def record(run, args, kwargs, context):
+    if context.method_name == '__call__':
+      names.append('/'.join(context.module.path))
+    return run(*args, **kwargs)
+
+  with nn.intercept_methods(record):
+    jax.eval_shape(Stack('p4m').init, jax.random.key(0), jnp.zeros((1, 9, 9, 2)))
+  assert set(names) == {'', 'lift', 'strided', 'GroupBatchNorm_0', 'pool', 'last'}
+  assert names.count('') == 1
+
+
 def strided(**options):
   return Stack('p4m', ConvPolicy(**options))
 

@@ -15,17 +15,19 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from flax.linen import dtypes
 from flax.typing import Dtype
 
 from symjax.errors import UserError
-from symjax.nn.layers import Conv, require_fit
+from symjax.nn.layers import Conv, convolve, require_fit
 from symjax.nn.policy import ConvPolicy
+from symjax.nn.window import Window
 from symjax.symmetry.plane_groups import elements_of, planar_kernel
 from symjax.symmetry.stride import nearest_even_sizes
 
 
-class _SharedConv(nn.Module):
-  """What lifting and group convolutions have in common.
+class SharedConv(nn.Module):
+  """What lifting and group convolutions have in common; no layer itself.
 
   Attributes:
     lifting: whether the input is an image, without orientations.
@@ -64,13 +66,19 @@ class _SharedConv(nn.Module):
     """|G|, the elements about a point."""
     return len(elements_of(self.group))
 
+  def window(self, size: tuple[int, int]) -> Window:
+    """The window on an input map of `size` [height, width]."""
+    return self._plain().window(size)
+
   def export(self, variables: Mapping[str, Any]) -> tuple[Conv, dict[str, Any]]:
     """The plain convolution that computes the same, and its variables.
 
     It takes and gives orientations and channels as one axis, the orientations major.
     """
-    # No child of this layer: it has no parameters of its own.
-    conv = Conv(
+    return self._plain(), {'params': self._unfold(variables['params'])}
+
+  def _plain(self) -> Conv:
+    return Conv(
       self.order * self.features,
       (self.kernel_size, self.kernel_size),
       (self.stride, self.stride),
@@ -78,14 +86,15 @@ class _SharedConv(nn.Module):
       policy=self.policy,
       dtype=self.dtype,
       param_dtype=self.param_dtype,
-      parent=None,
+      parent=None,  # No child of this layer, which has the parameters.
     )
-    shared = variables['params']
+
+  def _unfold(self, shared: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    """The parameters of the plain convolution, from this layer's."""
     kernel = planar_kernel(shared['kernel'], self.group, lifting=self.lifting)
-    params = {'kernel': kernel}
-    if self.use_bias:
-      params['bias'] = jnp.tile(shared['bias'], self.order)
-    return conv, {'params': params}
+    if not self.use_bias:
+      return {'kernel': kernel}
+    return {'kernel': kernel, 'bias': jnp.tile(shared['bias'], self.order)}
 
   def _convolve(self, x: jax.Array) -> jax.Array:
     """[batch, height', width', |G|, features] of [batch, height, width, planes]."""
@@ -93,19 +102,25 @@ class _SharedConv(nn.Module):
     shape = (side, side, x.shape[-1], self.features)
     # He et al. with the fan of the outputs, as `Conv` has it: of all |G| features.
     start = nn.initializers.variance_scaling(2.0 / self.order, 'fan_out', 'normal')
-    params = {'kernel': self.param('kernel', start, shape, self.param_dtype)}
+    shared = {'kernel': self.param('kernel', start, shape, self.param_dtype)}
     if self.use_bias:
       zeros = nn.initializers.zeros
-      params['bias'] = self.param('bias', zeros, (self.features,), self.param_dtype)
-    conv, variables = self.export({'params': params})
+      shared['bias'] = self.param('bias', zeros, (self.features,), self.param_dtype)
     size = (x.shape[1], x.shape[2])
-    require_fit(self, conv.window(size), size)
+    window = self.window(size)
+    require_fit(self, window, size)
     if self.order > 1:
-      self._require_even_ends(conv, size)
-    y = conv.bind(variables)(x)
+      self._require_even_ends(size)
+    params = self._unfold(shared)
+    # By the function and not by the layer of `export`, which whoever watches the calls
+    # of a network's layers would take for one of them.
+    x, kernel, bias = dtypes.promote_dtype(
+      x, params['kernel'], params.get('bias'), dtype=self.dtype
+    )
+    y = convolve(x, kernel, bias, window, self.policy)
     return y.reshape(*y.shape[:3], self.order, self.features)
 
-  def _require_even_ends(self, conv: Conv, size: tuple[int, int]) -> None:
+  def _require_even_ends(self, size: tuple[int, int]) -> None:
     """Refuses a map that the strides do not walk evenly.
 
     Raises:
@@ -113,7 +128,7 @@ class _SharedConv(nn.Module):
     """
     for pixels in size:
       even = nearest_even_sizes(
-        pixels, self.kernel_size, self.stride, lambda n: conv.window((n, n)).widths[0]
+        pixels, self.kernel_size, self.stride, lambda n: self.window((n, n)).widths[0]
       )
       if pixels not in even:
         raise UserError(
@@ -124,7 +139,7 @@ class _SharedConv(nn.Module):
         )
 
 
-class LiftingConv(_SharedConv):
+class LiftingConv(SharedConv):
   """Cross-correlation of an image with all transforms of each filter.
 
   Cohen & Welling, "Group equivariant convolutional networks" (2016), Eq. 10. Its
@@ -148,7 +163,7 @@ class LiftingConv(_SharedConv):
     return self._convolve(x)
 
 
-class GroupConv(_SharedConv):
+class GroupConv(SharedConv):
   """Cross-correlation on a plane group: its filters see all orientations at once.
 
   Cohen & Welling (2016), Eq. 11: a filter that is turned also has its orientations

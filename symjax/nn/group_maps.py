@@ -7,8 +7,9 @@ import jax
 from flax import linen as nn
 
 from symjax.errors import UserError
-from symjax.nn.layers import MaxPool, require_fit
+from symjax.nn.layers import require_fit
 from symjax.nn.policy import ConvPolicy
+from symjax.nn.window import Window
 
 ORIENTATIONS = 3  # The axis of the group.
 
@@ -50,6 +51,13 @@ class GroupMaxPool(nn.Module):
 
   policy: ConvPolicy = ConvPolicy()
 
+  def window(self, size: tuple[int, int]) -> Window:
+    """The window on an input map of `size` [height, width]."""
+    down, across = (n % 2 for n in size)
+    widths = ((down, down), (across, across))
+    window = Window((2 + down, 2 + across), (2, 2), widths)
+    return self.policy.apply_widths(window, size)
+
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """Pools [batch, height, width, |G|, channels] to half its height and width.
@@ -59,17 +67,10 @@ class GroupMaxPool(nn.Module):
     """
     _require_orientations(x)
     size = (x.shape[1], x.shape[2])
-    down, across = (n % 2 for n in size)
-    # No child of this layer: the name in a layer table is that of this one.
-    pool = MaxPool(
-      (2 + down, 2 + across),
-      (2, 2),
-      ((down, down), (across, across)),
-      self.policy,
-      parent=None,
-    )
-    require_fit(self, pool.window(size), size)
-    y = pool.bind({})(x.reshape(*x.shape[:3], -1))
+    window = self.window(size)
+    require_fit(self, window, size)
+    planes = x.reshape(*x.shape[:3], -1)
+    y = nn.max_pool(planes, window.kernel, window.stride, window.widths)
     return y.reshape(*y.shape[:3], *x.shape[3:])
 
 

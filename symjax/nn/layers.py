@@ -85,23 +85,7 @@ class Conv(nn.Module):
     size = (x.shape[1], x.shape[2])
     window = self.window(size)
     require_fit(self, window, size)
-    y = lax.conv_general_dilated(
-      padding.pad(x, window.widths, self.policy.padding),
-      kernel,
-      window_strides=window.stride,
-      padding='VALID',
-      rhs_dilation=window.dilation,
-      dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-      feature_group_count=self.groups,
-    )
-    bias = None if bias is None else bias[None, None, None, :]
-    if self.policy.padding == 'partial':
-      ratio = padding.partial_ratio(window, size)[None, :, :, None]
-      y = y * jnp.asarray(ratio, y.dtype)
-      if bias is not None:
-        # An output that sees no real pixel stays zero (Liu et al., Eq. 1).
-        bias = bias * jnp.asarray(ratio > 0, y.dtype)
-    return y if bias is None else y + bias
+    return convolve(x, kernel, bias, window, self.policy, self.groups)
 
 
 class MaxPool(nn.Module):
@@ -131,6 +115,47 @@ class MaxPool(nn.Module):
     window = self.window(size)
     require_fit(self, window, size)
     return nn.max_pool(x, window.kernel, window.stride, window.widths)
+
+
+def convolve(
+  x: jax.Array,
+  kernel: jax.Array,
+  bias: jax.Array | None,
+  window: Window,
+  policy: ConvPolicy,
+  groups: int = 1,
+) -> jax.Array:
+  """The cross-correlation of a map under a policy; all arrays have one dtype.
+
+  Args:
+    x: [batch, height, width, in].
+    kernel: [kernel height, kernel width, in / groups, out].
+    bias: [out], or None.
+    window: the kernel's, as the policy pads it on this map; it fits there.
+    policy: border mode.
+    groups: channel groups.
+
+  Returns:
+    [batch, height', width', out].
+  """
+  y = lax.conv_general_dilated(
+    padding.pad(x, window.widths, policy.padding),
+    kernel,
+    window_strides=window.stride,
+    padding='VALID',
+    rhs_dilation=window.dilation,
+    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    feature_group_count=groups,
+  )
+  bias = None if bias is None else bias[None, None, None, :]
+  if policy.padding == 'partial':
+    size = (x.shape[1], x.shape[2])
+    ratio = padding.partial_ratio(window, size)[None, :, :, None]
+    y = y * jnp.asarray(ratio, y.dtype)
+    if bias is not None:
+      # An output that sees no real pixel stays zero (Liu et al., Eq. 1).
+      bias = bias * jnp.asarray(ratio > 0, y.dtype)
+  return y if bias is None else y + bias
 
 
 def adaptive_average_pool(x: jax.Array, size: tuple[int, int]) -> jax.Array:

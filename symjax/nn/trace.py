@@ -1,6 +1,7 @@
 """The layer table of a Flax model, from an abstract run: nothing is computed."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,8 +10,14 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from symjax.errors import UserError
-from symjax.nn import layers
+from symjax.nn.group import SharedConv
+from symjax.nn.group_maps import GroupMaxPool
+from symjax.nn.layers import Conv, MaxPool
 from symjax.nn.window import Window, same_widths
+
+# On maps with an axis of orientations, whose planes are listed as channels.
+_ON_GROUPS = (SharedConv, GroupMaxPool)
+_OURS = (Conv, MaxPool, *_ON_GROUPS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +67,6 @@ def trace(
     UserError: the model cannot run on such images.
   """
   rows: list[Layer] = []
-  running: list[str] = []  # Names of the layers that are being called.
 
   def record(
     run: Callable[..., Any],
@@ -68,24 +74,22 @@ def trace(
     kwargs: Any,
     context: nn.module.InterceptorContext,
   ) -> Any:
-    if context.method_name != '__call__':
-      return run(*args, **kwargs)
-    module = context.module
-    # What a layer runs without owning it goes by the layer's name, as in a `GroupConv`.
-    name = '/'.join(module.path) or ''.join(running[-1:])
-    running.append(name)
     y = run(*args, **kwargs)
-    running.pop()
+    module = context.module
     x: Any = args[0] if args else next(iter(kwargs.values()), None)
-    if isinstance(module, (layers.Conv, layers.MaxPool, nn.Conv)) and x.ndim == 4:
+    if (
+      context.method_name == '__call__'
+      and isinstance(module, (*_OURS, nn.Conv))
+      and (x.ndim == 4 or isinstance(module, _ON_GROUPS))
+    ):
       rows.append(
         Layer(
-          name=name,
-          kind='max_pool' if isinstance(module, layers.MaxPool) else 'conv',
+          name='/'.join(module.path),
+          kind='max_pool' if isinstance(module, (MaxPool, GroupMaxPool)) else 'conv',
           window=_window(module, x.shape[1:3]),
           groups=_groups(module),
-          input_shape=tuple(x.shape[1:]),
-          output_shape=tuple(y.shape[1:]),
+          input_shape=_planar(x.shape),
+          output_shape=_planar(y.shape),
         )
       )
     return y
@@ -144,14 +148,19 @@ def smallest_image(
   return high
 
 
+def _planar(shape: Sequence[int]) -> tuple[int, int, int]:
+  """[height, width, channels] of a map [batch, height, width, ..., channels]."""
+  return shape[1], shape[2], math.prod(shape[3:])
+
+
 def _window(module: nn.Module, size: tuple[int, int]) -> Window:
-  if isinstance(module, (layers.Conv, layers.MaxPool)):
+  if isinstance(module, _OURS):
     return module.window(size)
   return _linen_window(module, size)
 
 
 def _groups(module: nn.Module) -> int:
-  if isinstance(module, layers.Conv):
+  if isinstance(module, Conv):
     return module.groups
   return getattr(module, 'feature_group_count', 1)
 
