@@ -8,11 +8,13 @@ from symjax.figures.curves import training_curves
 from symjax.figures.evolution import symmetry_over_training
 from symjax.figures.kernels import mean_kernels
 from symjax.figures.profile import symmetry_profile
+from symjax.figures.sweep import sweep_results
 from symjax.figures.table2 import table2_courses
 
 __all__ = [
   'mean_kernels',
   'symmetry_over_training',
+  'sweep_results',
   'symmetry_profile',
   'table2_courses',
   'training_curves',
