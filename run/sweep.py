@@ -8,10 +8,12 @@ r"""Train every combination of configs and values, and say which differ.
 Run again it trains only what is missing. `--workdirs` compares runs that exist.
 """
 
+import os
 import shlex
 import sys
 from pathlib import Path
 
+import jax
 from absl import flags
 
 from run import command
@@ -56,6 +58,10 @@ def _run(workdir: str, line: str) -> Report | None:
     return write_report(compare_workdirs(_WORKDIRS.value), Path(workdir), line)
   if not _CONFIGS.value:
     raise UserError('give --config and --grid to train, or --workdirs to compare')
+  if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
+    # Seeds share their programs, unless these draw random numbers.
+    cache = Path(workdir).absolute() / 'compiled'
+    jax.config.update('jax_compilation_cache_dir', str(cache))
   grid = parse_grid(_GRID.value)
   cells = make_cells(_CONFIGS.value, grid, command.read_config)
   return sweep(cells, workdir, *command.data_folders(), command=line)

@@ -269,7 +269,7 @@ def run(*flags):
   [
     (
       [f'--config={SMOKE}', '--grid=seed=0,1', '--grid=model.depht=2,4'],
-      'unknown config key .depht. Did you mean "depth"',
+      'unknown config key \'depht\' Did you mean "depth"',
     ),
     (['--grid=seed=0,1'], 'give --config and --grid to train, or --workdirs'),
   ],

@@ -90,7 +90,7 @@ def _table(
              'mean symmetry', 'training', 'seeds')  # fmt: skip
   lines: list[Sequence[str]] = [columns]
   for number, (row, found) in enumerate(zip(rows, comparisons, strict=True), 1):
-    name = f'{number}. {row.label()}'
+    name = f'{number}. {row.label()}'.rstrip()
     runs = list(row.runs.values())
     if not runs:
       lines.append((name, *['-'] * (len(columns) - 2), 'failed'))
