@@ -102,8 +102,13 @@ def test_cells_are_all_combinations_with_the_values_that_flags_would_give():
 @pytest.mark.parametrize(
   'files, grid, message',
   [
-    ([SMOKE], 'model.depht=2', 'unknown config key .depht. Did you mean "depth"'),
+    (
+      [SMOKE],
+      'model.depht=2',
+      '^configs.*with model.depht=2: unknown config key .depht. Did you mean "depth"',
+    ),
     ([SMOKE], 'model.depth=two', 'depth=two'),
+    ([SMOKE], 'model.padding.x=1', 'smoke with model.padding.x=1: '),
     (['configs/none.py'], 'seed=0', 'no config file configs/none.py; there are'),
     (['configs/mnist_archbn.py:smok'], 'seed=0', "unknown config variant 'smok'"),
     ([SMOKE, SMOKE], 'seed=0', '--config has one twice'),

@@ -56,7 +56,12 @@ def make_cells(
   cells = []
   for file, values in itertools.product(files, itertools.product(*grid.values())):
     overrides = dict(zip(grid, values, strict=True))
-    config = read_config(file, overrides)
+    read_config(file, {})  # What is wrong with the file is not the grid's doing.
+    try:
+      config = read_config(file, overrides)
+    except UserError as error:
+      asked = ' '.join(f'{key}={value}' for key, value in overrides.items())
+      raise UserError(f'{file} with {asked}: {error}') from error
     path, _, variant = file.partition(':')
     settings: dict[str, Any] = {}
     if len(files) > 1:
