@@ -137,6 +137,8 @@ def smoke(config: ConfigDict) -> ConfigDict:
   config.data.test_examples = 32
   if 'width' in config.model:
     config.model.width = 1 / 16
+  if config.model.name == 'gcnn':
+    config.model.depth = 3  # It is the compiler that takes long.
   config.train.batch_size = 16
   config.train.epochs = 2.0
   config.train.log_every = 2
