@@ -4,7 +4,7 @@ change: where a symmetry holds (chapter 14, "Symmetry").
 `:plain_equal_parameters` follows the same plan without the symmetry, in 9,264
 parameters against 9,165; `:plain_equal_channels` has its 40 planes, and so eight times
 its parameters; `:p4` has quarter turns only, and half its parameters. `README.md`
-beside this has what they reached from 100, 300 and 1,000 training images.
+beside this has what was run.
 
     python -m run.train --config=configs/rotated_mnist_gcnn.py
     python -m run.sweep --config=configs/rotated_mnist_gcnn.py \
