@@ -5,6 +5,7 @@ from symjax.nn.equivariance_report import LayerEquivariance, equivariance_report
 from symjax.nn.group import GroupConv, LiftingConv
 from symjax.nn.group_maps import GroupBatchNorm, GroupMaxPool, group_max, group_mean
 from symjax.nn.layers import Conv, MaxPool, adaptive_average_pool
+from symjax.nn.local import LocalConv
 from symjax.nn.padding import MODES
 from symjax.nn.policy import ConvPolicy
 from symjax.nn.positions import rotary, sinusoids
@@ -22,6 +23,7 @@ __all__ = [
   'Layer',
   'LayerEquivariance',
   'LiftingConv',
+  'LocalConv',
   'MaxPool',
   'SelfAttention',
   'Window',
