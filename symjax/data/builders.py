@@ -8,6 +8,7 @@ import pathlib
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import naming
 
+from symjax.data.derived import DERIVED
 from symjax.data.rendered_digits import RenderedDigits
 from symjax.errors import UserError
 
@@ -50,7 +51,8 @@ def make_builder(name: str, data_dir: pathlib.Path) -> tfds.core.DatasetBuilder:
   known = tfds.list_builders(with_community_datasets=False)
   if set_name not in known:
     raise UserError(
-      f'unknown data set {set_name!r}{_hint(set_name, known)}; TFDS names are at '
+      f'unknown data set {set_name!r}{_hint(set_name, [*known, *DERIVED])}; symjax '
+      f'has {", ".join((*OWN, *DERIVED))}, and TFDS names are at '
       'https://www.tensorflow.org/datasets/catalog'
     )
   cls = tfds.builder_cls(set_name)

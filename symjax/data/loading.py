@@ -3,16 +3,20 @@
 import math
 import os
 import pathlib
+from collections.abc import Callable, Iterable
 
 import tensorflow_datasets as tfds
 
-from symjax.data import cache, folders, prepared
+from symjax.data import cache, derived, folders, prepared
 from symjax.data.dataset import Dataset
 from symjax.data.decoding import decoded_blocks
 from symjax.data.preparation import prepare
 from symjax.errors import UserError
 
 _MEMORY_SHARE = 0.5
+
+# The shape of all images together, and consecutive pieces of images and labels.
+Pieces = tuple[tuple[int, ...], Iterable[cache.Arrays]]
 
 
 def load(
@@ -22,12 +26,15 @@ def load(
   manual_dir: str | None = None,
   image_size: int | None = None,
 ) -> Dataset:
-  """Any image classification set of TFDS, or this project's own `rendered_digits`.
+  """Any image classification set of TFDS, or one of this project's own.
+
+  These are `rendered_digits`, and the sets made from another one in `derived.DERIVED`.
 
   Where the set is not prepared, it is prepared first. The first time, all images are
   decoded into a cache: in `decoded/` of the prepared set's folder, or, where that may
   not be written, in `symjax/` of the user's cache folder. Afterwards the cache is
-  mapped into memory, which needs no TensorFlow and decodes nothing.
+  mapped into memory, which needs no TensorFlow and decodes nothing. A set made from
+  another one has its cache beside that of the other.
 
   Args:
     name: as TFDS writes it, such as 'svhn_cropped' or 'imagenette/160px-v2'.
@@ -42,8 +49,10 @@ def load(
     UserError: no such set or split, a missing or damaged file, images that do not fit
       into memory, or a cache that cannot be written.
   """
+  recipe = derived.find(name)
+  source = derived.source_of(name)
   folder = folders.data_directory(data_dir)
-  builder = prepared.find(name, folder) or prepare(name, folder, manual_dir)
+  builder = prepared.find(source, folder) or prepare(source, folder, manual_dir)
   task = prepared.classification(builder.info)
   if split not in builder.info.splits:
     raise UserError(
@@ -51,9 +60,19 @@ def load(
       f'{", ".join(builder.info.splits)}'
     )
   size = _kept_size(builder, task, image_size)
-  images, labels = _cached(builder, split, task, size)
+
+  def decoded() -> cache.Arrays:
+    leaf = split if size is None else f'{split}-{size}'
+    return _cached(builder, leaf, lambda: _decode(builder, split, task, size))
+
   description = ' '.join(builder.info.description.split())
-  return Dataset(name, split, images, labels, task.num_classes, description)
+  if recipe is None:
+    return Dataset(name, split, *decoded(), task.num_classes, description)
+  # By its version, because the code that makes it is not in the fingerprint.
+  leaf = f'{split}-{name}-{recipe.version}'
+  arrays = _cached(builder, leaf, lambda: _whole(recipe.make(split, *decoded())))
+  description = f'{recipe.description} {description}'
+  return Dataset(name, split, *arrays, recipe.num_classes, description)
 
 
 def _kept_size(
@@ -73,26 +92,42 @@ def _kept_size(
 
 
 def _cached(
-  builder: tfds.core.DatasetBuilder,
-  split: str,
-  task: prepared.Classification,
-  size: int | None,
+  builder: tfds.core.DatasetBuilder, leaf: str, make: Callable[[], Pieces]
 ) -> cache.Arrays:
-  """Reads the cache of a split, decoding into it if it is not there yet."""
+  """Reads a cache of a prepared set by its name, making it if it is not there yet."""
   base = pathlib.Path(builder.data_path)
-  digest = prepared.fingerprint(builder)
-  leaf = f'{split}-{digest}' if size is None else f'{split}-{size}-{digest}'
+  leaf = f'{leaf}-{prepared.fingerprint(builder)}'
   beside = base / 'decoded' / leaf
   own = folders.user_cache() / builder.info.full_name.replace('/', '-') / leaf
   for folder in (beside, own):
     if folder.is_dir():
       return cache.read(folder)
 
+  pieces = make()
+  folder = beside if folders.writable(beside.parent) else own
+  cache.write(folder, *pieces)
+  return cache.read(folder)
+
+
+def _decode(
+  builder: tfds.core.DatasetBuilder,
+  split: str,
+  task: prepared.Classification,
+  size: int | None,
+) -> Pieces:
+  """What is written to the cache of a split.
+
+  Raises:
+    UserError: the images do not fit into memory.
+  """
   shape = (builder.info.splits[split].num_examples, *_image_shape(task, size))
   _check_memory(f'{builder.info.full_name} {split}', shape)
-  folder = beside if folders.writable(beside.parent) else own
-  cache.write(folder, shape, decoded_blocks(builder, split, task, size))
-  return cache.read(folder)
+  return shape, decoded_blocks(builder, split, task, size)
+
+
+def _whole(arrays: cache.Arrays) -> Pieces:
+  """What is written to a cache of images that are in memory."""
+  return arrays[0].shape, [arrays]
 
 
 def _image_shape(task: prepared.Classification, size: int | None) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """What a data set needs, and what of it is at hand, for a person to read."""
 
-from symjax.data import builders, folders, prepared
+from symjax.data import builders, derived, folders, prepared
 from symjax.data.requirements import RequiredFile, required_files
 
 
@@ -19,7 +19,14 @@ def requirement_lines(
   """
   folder = folders.data_directory(data_dir)
   manual = folders.manual_directory(folder, manual_dir)
-  lines = [f'{name}: looked in {folder} and, for files to prepare it from, in {manual}']
+  recipe = derived.find(name)
+  lines = []
+  if recipe:
+    lines.append(f'{name} is made from {recipe.source}: {recipe.description}')
+    name = recipe.source
+  lines.append(
+    f'{name}: looked in {folder} and, for files to prepare it from, in {manual}'
+  )
   found = prepared.find(name, folder)
   if found is None:
     lines.append('not prepared')

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from symjax import data
-from symjax.data import builders, folders, prepared
+from symjax.data import builders, derived, folders, prepared
 from symjax.errors import UserError
 
 
@@ -39,20 +39,22 @@ def load_splits(
 
 
 def _is_prepared(name: str, data_dir: str | None) -> bool:
-  return prepared.find(name, folders.data_directory(data_dir)) is not None
+  source = derived.source_of(name)
+  return prepared.find(source, folders.data_directory(data_dir)) is not None
 
 
 def _stand_in(
   name: str, split: str, num_examples: int, data_dir: str | None
 ) -> data.Dataset:
   """Made-up images of the shape and with the classes of a set of fixed size."""
-  builder = builders.make_builder(name, folders.data_directory(data_dir))
+  recipe, source = derived.find(name), derived.source_of(name)
+  builder = builders.make_builder(source, folders.data_directory(data_dir))
   task = prepared.classification(builder.info)
   height, width, channels = task.shape
   return data.fake_dataset(
     name,
     split,
-    num_classes=task.num_classes,
+    num_classes=recipe.num_classes if recipe else task.num_classes,
     image_shape=(height or 32, width or 32, channels),
     num_examples=num_examples,
   )
