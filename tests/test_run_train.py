@@ -27,6 +27,7 @@ FIGURES = (
   'symmetry_profile',
   'symmetry_over_training',
   'training_curves',
+  'filters',
 )
 COMPILED = pathlib.Path(tempfile.gettempdir()) / f'symjax-compiled-{os.getuid()}'
 SMOKE = '--config=configs/digits_vgg.py:smoke'

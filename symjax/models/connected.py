@@ -105,8 +105,9 @@ class Connected(nn.Module):
     types['kernel_init'] = nn.initializers.he_normal()
     if self.connection == 'convolutional':
       return Conv(features, strides=_STRIDE, policy=self.policy, name=name, **types)(x)
-    window = Conv(features, strides=_STRIDE, parent=None).window(x.shape[1:3])
-    shape = (*window.output_size(x.shape[1:3]), features)
+    size = (x.shape[1], x.shape[2])
+    window = Conv(features, strides=_STRIDE, parent=None).window(size)
+    shape = (*window.output_size(size), features)
     y = nn.Dense(math.prod(shape), name=name, **types)(x.reshape(len(x), -1))
     return y.reshape(-1, *shape)
 

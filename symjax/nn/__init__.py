@@ -9,7 +9,13 @@ from symjax.nn.local import LocalConv
 from symjax.nn.padding import MODES
 from symjax.nn.policy import ConvPolicy
 from symjax.nn.positions import rotary, sinusoids
-from symjax.nn.trace import Layer, downsampling_marks, smallest_image, trace
+from symjax.nn.trace import (
+  Layer,
+  downsampling_marks,
+  smallest_image,
+  total_stride,
+  trace,
+)
 from symjax.nn.window import Window, same_widths
 
 __all__ = [
@@ -36,5 +42,6 @@ __all__ = [
   'same_widths',
   'sinusoids',
   'smallest_image',
+  'total_stride',
   'trace',
 ]

@@ -10,7 +10,7 @@ from flax import linen as nn
 
 from symjax.errors import UserError
 from symjax.symmetry.equivariance import relative_norm
-from symjax.symmetry.transformations import Transformation
+from symjax.symmetry.transformations import Transformation, identity
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +36,7 @@ def equivariance_report(
   variables: Any,
   x: jax.Array,
   transformation: Transformation,
+  region: Transformation = identity,
   tolerance: float = 1e-4,
   **call: Any,
 ) -> tuple[LayerEquivariance, ...]:
@@ -56,6 +57,8 @@ def equivariance_report(
       as `transformations.dihedral('r')`, or `transformations.circular_translation((8,
       8), image_size=(32, 32))`: a shift by the network's total stride, which moves
       smaller maps in proportion. Maps with a group axis ask for one that moves it too.
+    region: what is compared of two maps, as in `equivariance_error`; vectors are
+      compared whole.
     tolerance: of the relative error. The default leaves room for float32 on CPU; other
       devices need `jax.default_matmul_precision('highest')`.
     **call: further keyword arguments of the model's call, such as `train=False`.
@@ -78,7 +81,7 @@ def equivariance_report(
   for name, expected, actual in zip(names, plain, moved, strict=True):
     if expected.ndim == 3:
       continue
-    error = _error(actual, expected, transformation)
+    error = _error(actual, expected, transformation, region)
     breaks = intact and not error <= tolerance  # NaN breaks too.
     intact = intact and not breaks
     rows.append(LayerEquivariance(name, expected.shape[1:], error, breaks))
@@ -86,11 +89,14 @@ def equivariance_report(
 
 
 def _error(
-  actual: jax.Array, expected: jax.Array, transformation: Transformation
+  actual: jax.Array,
+  expected: jax.Array,
+  transformation: Transformation,
+  region: Transformation,
 ) -> float:
   if expected.ndim >= 4:
     try:
-      expected = transformation(expected)
+      actual, expected = region(actual), region(transformation(expected))
     except UserError:  # Such as a shift by half a pixel of a strided map.
       return math.inf
   if actual.shape != expected.shape:

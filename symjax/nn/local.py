@@ -62,8 +62,9 @@ class LocalConv(nn.Module):
     taps = self.kernel_size[0] * self.kernel_size[1]
     shape = (*places, *self.kernel_size, channels, self.features)
     kernel = self.param('kernel', self.kernel_init, shape, self.param_dtype)
-    shape = (*places, self.features)
-    bias = self.param('bias', self.bias_init, shape, self.param_dtype)
+    bias = self.param(
+      'bias', self.bias_init, (*places, self.features), self.param_dtype
+    )
     x, kernel, bias = dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
 
     x = padding.pad(x, window.widths, self.policy.padding)
