@@ -23,6 +23,7 @@ def get_config(variant: str = '') -> ConfigDict:
   config.data.mean = (0.1307,)  # Of the training split.
   config.data.std = (0.3081,)
   config.data.train_examples = 1000
+  config.data.test_examples = 5000
   config.model.connection = 'convolutional'
   config.model.features = (8, 16)
   config.model.head = 'flatten'

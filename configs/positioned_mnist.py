@@ -28,7 +28,7 @@ def get_config(variant: str = '') -> ConfigDict:
   config.data.mean = (0.0620,)  # Of the training split.
   config.data.std = (0.2223,)
   config.data.train_examples = 2000
-  config.data.test_examples = 5000
+  config.data.test_examples = 2000
   config.model.connection = 'convolutional'
   config.model.features = (8, 16, 32)
   config.model.head = 'average'
@@ -38,7 +38,7 @@ def get_config(variant: str = '') -> ConfigDict:
   config.optimizer.learning_rate = 2e-3
   config.optimizer.weight_decay = 1e-4
   config.train.batch_size = 50
-  config.train.epochs = 20.0
+  config.train.epochs = 10.0
   return base.choose(variant, config, zero=zero, coordinates=coordinates, full=full)
 
 

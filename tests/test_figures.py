@@ -12,7 +12,16 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 
 from symjax import figures
 from symjax.experiments.report import profile_table
-from symjax.figures import curves, evolution, kernels, page, profile, style
+from symjax.figures import (
+  curves,
+  equivariance,
+  evolution,
+  filters,
+  kernels,
+  page,
+  profile,
+  style,
+)
 
 CAPTION = (
   'Symmetry of the mean kernels of a network trained for 30 epochs on the first '
@@ -113,6 +122,29 @@ def metrics(count=30, metric='test_accuracy'):
   return rows
 
 
+def errors(count):
+  """Errors behind so many layers, some of them zero or without a counterpart."""
+  names = ['r', 's', 'circular 32,32', 'crop 32,32']
+  rng = np.random.default_rng(0)
+  layers = [
+    {
+      'name': f'layer{i}/downsample_{i}',
+      'output_shape': [4, 4, 2],
+      'errors': dict(
+        zip(names, [0.0, 1e-7, 10 ** rng.uniform(-9, 1), None], strict=True)
+      ),
+    }
+    for i in range(count)
+  ]
+  breaks = {'r': None, 's': None} | dict.fromkeys(names[2:], layers[0]['name'])
+  return {'breaks': breaks, 'layers': layers}
+
+
+def first_layer(rows, *shape):
+  rng = np.random.default_rng(0)
+  return {name: rng.standard_normal(shape) for name in rows}
+
+
 def draw_profile(networks, downsampling=None, **options):
   profiles = {name: record(name, **options) for name in networks}
   return profile.draw(profiles, CAPTION, downsampling)
@@ -141,6 +173,19 @@ FIGURES = {
   'evolution of one point': lambda: evolution.draw(history(count=1), CAPTION),
   'curves': lambda: curves.draw(metrics(), CAPTION),
   'curves of one point': lambda: curves.draw(metrics(1), CAPTION),
+  **{
+    f'errors of {count}': lambda count=count: equivariance.draw(errors(count), CAPTION)
+    for count in (1, 4, 40)
+  },
+  **{
+    f'filters {shape}': lambda shape=shape: filters.draw(
+      first_layer([''], *shape), CAPTION
+    )
+    for shape in ((64, 3, 3, 3), (17, 1, 1, 7), (2, 1, 28, 28))
+  },
+  'filters at positions': lambda: filters.draw(
+    first_layer(['row 0, column 0', 'row 10, column 113'], 20, 5, 3, 3), CAPTION
+  ),
   'nothing': lambda: evolution.draw([], CAPTION),
 }
 

@@ -218,6 +218,34 @@ def test_a_checkpoint_is_profiled_as_the_run_did(finished, tmp_path):
   assert {path.stem for path in (tmp_path / 'figures').iterdir()} == set(FIGURES)
 
 
+def test_a_checkpoint_says_which_layer_breaks_which_symmetry(finished, tmp_path):
+  workdir, _ = finished
+  result = run('equivariance', f'--out={tmp_path}', workdir=workdir)
+  assert result.returncode == 0, result.stderr
+  record = json.loads((tmp_path / 'equivariance.json').read_text())
+  assert (record['model'], record['step'], record['images']) == ('vgg', 8, 32)
+  assert set(record['breaks'].values()) == {'features_0'}
+  assert 'features_0 breaks r, r2, ' in result.stdout
+  assert [path.name for path in (tmp_path / 'figures').iterdir()] == [
+    'equivariance.png'
+  ]
+
+
+@pytest.mark.parametrize(
+  'flags, message',
+  [
+    ((), 'give either --workdir, of a run, or --config, of a new network'),
+    ((SMOKE, '--workdir=none'), 'give either --workdir, of a run, or --config'),
+    ((SMOKE,), '--config alone names no folder to write to: give --out=DIR'),
+  ],
+)
+def test_equivariance_is_of_a_run_or_of_a_config(flags, message):
+  result = run('equivariance', *flags)
+  assert result.returncode == 2
+  assert message in result.stderr
+  assert len(result.stderr.strip().splitlines()) == 1
+
+
 @pytest.mark.parametrize('config', CONFIGS)
 def test_every_config_has_a_smoke_variant_that_runs(config, tmp_path):
   result = run(

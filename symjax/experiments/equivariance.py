@@ -252,7 +252,7 @@ def _write(
     found,
     target.figures / 'equivariance.png',
     f'{run}: relative equivariance error behind every layer, on {record["images"]} '
-    'test images. A frame marks the first layer that breaks a symmetry; grey: it has no '
-    'counterpart on that map.',
+    'test images. A frame marks the first layer that breaks a symmetry; grey means '
+    'that it has no counterpart on that map.',
   )
   return record

@@ -75,6 +75,7 @@ def draw(found: Mapping[str, Any], caption: str) -> Figure:
   bar = figure.colorbar(image, ax=axes, aspect=16, pad=0.015)
   bar.set_ticks([-6, -4, -2, 0], labels=['1e-6', '1e-4', '0.01', '1'])
   bar.ax.tick_params(length=2)
+  bar.ax.set_ylabel('relative error')
   bar.outline.set_visible(False)
   return page.finish(figure, [axes], CELL[1] * len(names), caption)
 
