@@ -31,8 +31,8 @@ def get_config(variant: str = '') -> ConfigDict:
   config.optimizer.name = 'adamw'
   config.optimizer.learning_rate = 2e-3
   config.optimizer.weight_decay = 1e-4
-  config.train.batch_size = 50
-  config.train.epochs = 20.0
+  config.train.batch_size = 25
+  config.train.epochs = 10.0
   return base.choose(variant, config, local=local, full=full)
 
 
