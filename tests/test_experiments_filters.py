@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from symjax.experiments.filters import first_filters
-from symjax.figures import filters
+from symjax.figures import first_filters as draw
 
 
 def drawn(*shape):
@@ -49,5 +49,5 @@ def test_dense_units_are_images_in_the_order_that_a_map_is_flattened():
 def test_what_is_no_image_is_not_drawn(tmp_path, kernel):
   layer, rows = first_filters({'dense': {'kernel': kernel}}, channels=3)
   assert (layer, rows) == ('', {})
-  filters(rows, tmp_path / 'filters.png', 'Nothing.')
+  draw(rows, tmp_path / 'filters.png', 'Nothing.')
   assert (tmp_path / 'filters.png').read_bytes().startswith(b'\x89PNG')

@@ -257,9 +257,11 @@ def test_panels_keep_their_height_whatever_surrounds_them(name):
 def save_all(folder):
   """Writes all figures and returns their paths."""
   paths = [folder / f'{name}.png' for name in figures.__all__]
-  evolved, grid, profiled, curved, compared = (
+  broken, first, evolved, grid, profiled, curved, compared = (
     folder / f'{name}.png'
     for name in (
+      'equivariance_errors',
+      'first_filters',
       'symmetry_over_training',
       'mean_kernels',
       'symmetry_profile',
@@ -267,6 +269,8 @@ def save_all(folder):
       'table2_courses',
     )
   )
+  figures.equivariance_errors(errors(4), broken, CAPTION)
+  figures.first_filters(first_layer([''], 20, 3, 3, 3), first, CAPTION)
   figures.mean_kernels(record(), grid, CAPTION, shapes('vgg'))
   figures.symmetry_profile({'VGG': record()}, profiled, CAPTION)
   figures.symmetry_over_training(history(), evolved, CAPTION)

@@ -1,6 +1,5 @@
 """Which layer of a network breaks which symmetry, on test images."""
 
-import dataclasses
 import functools
 import math
 from collections.abc import Mapping
@@ -16,16 +15,14 @@ from symjax.errors import UserError
 from symjax.experiments.data import load_splits
 from symjax.experiments.setup import Setup, build, precision
 from symjax.experiments.workdir import Workdir
-from symjax.nn import equivariance_report, total_stride
+from symjax.nn import Symmetry, equivariance_reports, total_stride
 from symjax.symmetry import PLANE_GROUPS, transform_features
 from symjax.symmetry.d4 import TRANSFORMS
 from symjax.symmetry.transformations import (
-  Transformation,
   circular_translation,
   cropped_translation,
   dihedral,
   filled_translation,
-  identity,
 )
 from symjax.training.images import Normalization
 
@@ -33,14 +30,6 @@ IMAGES = 32
 TOLERANCE = 1e-4
 # Of D4, those that give a rectangle the same sides.
 _KEEP_SIDES = ('r2', 's', 'sr2')
-
-
-@dataclasses.dataclass(frozen=True)
-class Symmetry:
-  """A transformation of images and maps, and what is compared of two maps."""
-
-  transformation: Transformation
-  region: Transformation = identity
 
 
 def equivariance_of_run(
@@ -118,27 +107,26 @@ def measure(setup: Setup, variables: Any, images: jax.Array) -> dict[str, Any]:
     the symmetry has no counterpart on the map, such as a shift by half a pixel.
   """
   size = (images.shape[1], images.shape[2])
-  breaks: dict[str, str | None] = {}
-  layers: list[dict[str, Any]] = []
-  for name, symmetry in symmetries(size, total_stride(setup.layers)).items():
-    with jax.default_matmul_precision('highest'):
-      report = equivariance_report(
-        setup.model,
-        variables,
-        images,
-        symmetry.transformation,
-        symmetry.region,
-        TOLERANCE,
-        train=False,
-      )
-    breaks[name] = next((row.name for row in report if row.breaks), None)
-    if not layers:
-      layers = [
-        {'name': row.name, 'output_shape': list(row.output_shape), 'errors': {}}
-        for row in report
-      ]
-    for layer, row in zip(layers, report, strict=True):
-      layer['errors'][name] = row.error if math.isfinite(row.error) else None
+  moves = symmetries(size, total_stride(setup.layers))
+  with jax.default_matmul_precision('highest'):
+    reports = equivariance_reports(
+      setup.model, variables, images, moves, TOLERANCE, train=False
+    )
+  breaks = {
+    name: next((row.name for row in report if row.breaks), None)
+    for name, report in reports.items()
+  }
+  layers = [
+    {
+      'name': rows[0].name,
+      'output_shape': list(rows[0].output_shape),
+      'errors': {
+        name: row.error if math.isfinite(row.error) else None
+        for name, row in zip(reports, rows, strict=True)
+      },
+    }
+    for rows in zip(*reports.values(), strict=True)
+  ]
   return {'breaks': breaks, 'layers': layers}
 
 
@@ -248,7 +236,7 @@ def _write(
   target = Workdir(out)
   target.path.mkdir(parents=True, exist_ok=True)
   records.write_json(target.equivariance, record)
-  figures.equivariance(
+  figures.equivariance_errors(
     found,
     target.figures / 'equivariance.png',
     f'{run}: relative equivariance error behind every layer, on {record["images"]} '

@@ -28,7 +28,7 @@ def draw_filters(
     channels += 2
   layer, rows = first_filters(params, channels)
   shown = f'filters of {layer}, the first layer' if rows else 'no filters to draw'
-  figures.filters(
+  figures.first_filters(
     rows,
     folder / 'filters.png',
     f'{run}: {shown}. Red is positive, blue negative, white zero, each filter on a '

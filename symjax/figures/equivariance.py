@@ -15,7 +15,7 @@ RANGE = (-7.0, 0.0)  # Powers of ten: from rounding to outputs that have nothing
 _DARK = 0.55  # Of the range: numbers on darker cells are white.
 
 
-def equivariance(
+def equivariance_errors(
   found: Mapping[str, Any], path: str | os.PathLike[str], caption: str
 ) -> None:
   """Writes a table of colours: a column for each layer, a row for each symmetry.
@@ -35,7 +35,7 @@ def equivariance(
 
 @style.applied()
 def draw(found: Mapping[str, Any], caption: str) -> Figure:
-  """The figure that `equivariance` writes."""
+  """The figure that `equivariance_errors` writes."""
   names = list(found['breaks'])
   layers = [layer['name'] for layer in found['layers']]
   errors = np.array(

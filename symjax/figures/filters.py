@@ -1,4 +1,4 @@
-"""The filters of a layer, one by one."""
+"""The filters of a first layer, one by one."""
 
 import os
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from symjax.figures import page, style
 
 COLUMNS = 16
 SHOWN = 32  # Filters of a row at most.
-CELL = 0.38  # Inches: the side of a filter, with the gap to the next.
-NAMES = 1.05  # Inches: room for the names of the rows.
+CELL = 0.37  # Inches: the side of a filter, with the gap to the next.
+NAMES = 1.2  # Inches: room for the names of the rows.
 PIXELS = 12  # Of the picture, for the side of a filter at least: gaps look alike then.
 
 
-def filters(
+def first_filters(
   rows: Mapping[str, np.ndarray], path: str | os.PathLike[str], caption: str
 ) -> None:
   """Writes the filters of a layer, the channels of each below each other.
@@ -36,7 +36,7 @@ def filters(
 
 @style.applied()
 def draw(rows: Mapping[str, np.ndarray], caption: str) -> Figure:
-  """The figure that `filters` writes."""
+  """The figure that `first_filters` writes."""
   if not rows:
     return page.note('no filters of a first layer', caption)
   strips, names = [], []

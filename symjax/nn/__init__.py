@@ -1,7 +1,12 @@
 """What in the architecture breaks or builds in a symmetry: Flax layers."""
 
 from symjax.nn.attention import DeepSets, SelfAttention
-from symjax.nn.equivariance_report import LayerEquivariance, equivariance_report
+from symjax.nn.equivariance_report import (
+  LayerEquivariance,
+  Symmetry,
+  equivariance_report,
+  equivariance_reports,
+)
 from symjax.nn.group import GroupConv, LiftingConv
 from symjax.nn.group_maps import GroupBatchNorm, GroupMaxPool, group_max, group_mean
 from symjax.nn.layers import Conv, MaxPool, adaptive_average_pool
@@ -32,10 +37,12 @@ __all__ = [
   'LocalConv',
   'MaxPool',
   'SelfAttention',
+  'Symmetry',
   'Window',
   'adaptive_average_pool',
   'downsampling_marks',
   'equivariance_report',
+  'equivariance_reports',
   'group_max',
   'group_mean',
   'rotary',
