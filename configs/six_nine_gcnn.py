@@ -20,6 +20,7 @@ def get_config(variant: str = '') -> ConfigDict:
   config.data.name = 'mnist_six_nine'
   config.data.mean = (0.1299,)  # Of the training split.
   config.data.std = (0.3069,)
+  config.train.epochs = 10.0
   return base.choose(
     variant, config, plain_equal_parameters=base.plain_equal_parameters
   )
