@@ -1,7 +1,7 @@
 """What every program shares: its flags, and errors in one line."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -82,11 +82,33 @@ def config() -> dict[str, Any]:
   Raises:
     UserError: there is no such file.
   """
-  path = Path(_config_file()[0])
-  if not path.is_file():
+  _require_file(_config_file()[0])
+  return flags.FLAGS.config.to_dict()
+
+
+def read_config(file: str, overrides: Mapping[str, str]) -> dict[str, Any]:
+  """The config that `--config=FILE --config.key=value ...` gives, as plain values.
+
+  Args:
+    file: `FILE.py` or `FILE.py:variant`.
+    overrides: dotted key -> value, as given on the command line.
+
+  Raises:
+    UserError: no such file, variant or key, or a value of the wrong kind.
+  """
+  _require_file(file.partition(':')[0])
+  values = flags.FlagValues()
+  argv = ['', f'--config={file}']
+  argv += [f'--config.{key}={value}' for key, value in overrides.items()]
+  config_flags.DEFINE_config_file('config', flag_values=values, sys_argv=argv)
+  _parsed(values, argv)
+  return values.config.to_dict()
+
+
+def _require_file(path: str) -> None:
+  if not Path(path).is_file():
     known = ', '.join(sorted(map(str, Path('configs').glob('[a-z]*_*.py'))))
     raise UserError(f'no config file {path}; there are {known or "none in configs/"}')
-  return flags.FLAGS.config.to_dict()
 
 
 def default_workdir() -> str:
@@ -143,7 +165,19 @@ def _config_file() -> tuple[str, str]:
 def _parse(argv: list[str]) -> list[str]:
   app.define_help_flags()
   try:
-    return flags.FLAGS(argv)
+    return _parsed(flags.FLAGS, argv)
+  except UserError as error:
+    _exit(str(error))
+
+
+def _parsed(values: flags.FlagValues, argv: list[str]) -> list[str]:
+  """Gives the flags their values; returns what is no flag.
+
+  Raises:
+    UserError: a mistake in the flags.
+  """
+  try:
+    return values(argv)
   except (AttributeError, KeyError) as error:
     # ml_collections wraps the quoted key and its suggestion in a KeyError, and that at
     # times in an AttributeError. Anything else is a mistake in a config's own code.
@@ -152,9 +186,9 @@ def _parse(argv: list[str]) -> list[str]:
       cause = cause.args[0]
     if not str(cause).startswith("'") or not str(cause).splitlines()[0].endswith("'"):
       raise
-    _exit(f'unknown config key {_one_line(cause)}')
+    raise UserError(f'unknown config key {_one_line(cause)}') from None
   except (flags.Error, UserError, TypeError, ValueError) as error:
-    _exit(_one_line(str(error)))
+    raise UserError(_one_line(str(error))) from None
 
 
 def _one_line(text: str) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 from symjax.errors import UserError
 from symjax.experiments.results import Group, headline_of, markdown, spread
 from symjax.experiments.workdir import differences
-from symjax.statistics import holm, paired_t_test
+from symjax.statistics import TTest, holm, paired_t_test
 
+TEST_COLUMNS = ('difference (95% interval)', 'p (Holm)')
 _DIGITS = 4
 
 
@@ -42,23 +43,21 @@ def comparison_table(groups: Sequence[Group]) -> str:
     theirs = [other for one, other in pairs if one is not None and other is not None]
     if len(ours) < len(common):  # A layer without a score.
       continue
-    test = paired_t_test(theirs, ours)
-    tests.append(test)
-    low, high = test.interval
-    rows.append(
-      [
-        name,
-        spread(ours, _DIGITS),
-        spread(theirs, _DIGITS),
-        f'{test.mean_difference:+.4f} ({low:+.4f} to {high:+.4f})',
-      ]
-    )
+    tests.append(paired_t_test(theirs, ours))
+    rows.append([name, spread(ours, _DIGITS), spread(theirs, _DIGITS)])
   adjusted = holm([test.p for test in tests])
   for row, test, p in zip(rows, tests, adjusted, strict=True):
-    row += [f'{test.p:.2g} ({p:.2g})', str(len(common))]
+    row += [*difference_and_p(test, p), str(len(common))]
   labels = (name_of(group, groups) for group in groups)
-  head = ['', *labels, 'difference (95% interval)', 'p (Holm)', 'seeds']
+  head = ['', *labels, *TEST_COLUMNS, 'seeds']
   return markdown([head, *rows])
+
+
+def difference_and_p(test: TTest, adjusted: float) -> tuple[str, str]:
+  """A test as the cells of `TEST_COLUMNS`, with its p value after correction."""
+  low, high = test.interval
+  difference = f'{test.mean_difference:+.4f} ({low:+.4f} to {high:+.4f})'
+  return difference, f'{test.p:.2g} ({adjusted:.2g})'
 
 
 def mean_profile(group: Group) -> dict[str, Any]:

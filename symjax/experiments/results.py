@@ -74,14 +74,11 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 def _row(runs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
   first = runs[0]
   test = headline_of(first)
-  data = f'{first["dataset"]}: {first["train_examples"]:,} / {first["test_examples"]:,}'
-  if 'part' in first['dataset_note'].lower().split():
-    data += ' (a part of the set)'
   minutes = spread([run['train_seconds'] / 60 for run in runs], 1)
   rate = statistics.fmean(run['images_per_second'] for run in runs)
   return (
     f'`{_without_places(first["command"])}`',
-    data,
+    data_of(first),
     ', '.join(str(run['seed']) for run in runs),
     f'{test.removeprefix("test_")} {spread([run[test] for run in runs], 4)}',
     _symmetries(runs),
@@ -89,6 +86,13 @@ def _row(runs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     ', '.join(dict.fromkeys(run['hardware'] for run in runs)),
     ', '.join(dict.fromkeys(str(run['commit']) for run in runs)),
   )
+
+
+def data_of(summary: Mapping[str, Any]) -> str:
+  """The data set, and its numbers of training and test examples."""
+  counts = f'{summary["train_examples"]:,} / {summary["test_examples"]:,}'
+  is_part = 'part' in summary['dataset_note'].lower().split()
+  return f'{summary["dataset"]}: {counts}{" (a part of the set)" * is_part}'
 
 
 def headline_of(summary: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from symjax.figures.evolution import symmetry_over_training
 from symjax.figures.filters import first_filters
 from symjax.figures.kernels import mean_kernels
 from symjax.figures.profile import symmetry_profile
+from symjax.figures.sweep import sweep_results
 from symjax.figures.table2 import table2_courses
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
   'first_filters',
   'mean_kernels',
   'symmetry_over_training',
+  'sweep_results',
   'symmetry_profile',
   'table2_courses',
   'training_curves',

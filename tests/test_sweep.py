@@ -1,0 +1,250 @@
+"""`run.sweep`: cells, comparisons, and what is kept when a cell fails."""
+
+import json
+import shutil
+
+import jax
+import pytest
+from scipy import stats
+
+from run import command
+from symjax.errors import UserError
+from symjax.experiments.sweep import (
+  compare_workdirs,
+  experiment,
+  make_cells,
+  parse_grid,
+  sweep,
+  write_report,
+)
+from symjax.experiments.sweep.compare import Row, axis_of, compare
+from symjax.statistics import holm
+
+# ml_collections loads config files in a way that Python discourages.
+pytestmark = pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
+
+SMOKE = 'configs/mnist_archbn.py:smoke'
+SHORT = {'train.epochs': ['1'], 'data.test_examples': ['16']}
+
+
+def summary(accuracy, **others):
+  return {
+    'test_accuracy': accuracy,
+    'mean_symmetry': 0.5,
+    'parameters': 1234,
+    'train_seconds': 60.0,
+    'train_examples': 100,
+    'test_examples': 50,
+    'dataset': 'mnist',
+    'dataset_note': 'Digits.',
+    'hardware': '2 CPU cores',
+    'commit': 'abc',
+    'command': 'python -m run.train',
+    **others,
+  }
+
+
+def row(accuracies, **settings):
+  runs = {seed: summary(accuracy) for seed, accuracy in enumerate(accuracies)}
+  return Row(settings, runs, {})
+
+
+FIRST, SECOND = [0.9, 0.8, 0.85], [0.93, 0.84, 0.86]
+
+
+def test_a_grid_is_read():
+  texts = ['model.padding=zero,reflect', 'a=(1, 2),(3,)', 'seed=0,1,2', 'x=1e-3']
+  assert parse_grid(texts) == {
+    'model.padding': ['zero', 'reflect'],
+    'a': ['(1, 2)', '(3,)'],
+    'seed': ['0', '1', '2'],
+    'x': ['1e-3'],
+  }
+
+
+@pytest.mark.parametrize(
+  'texts, message',
+  [
+    (['seed'], 'not KEY=VALUE,VALUE'),
+    (['=1'], 'not KEY=VALUE,VALUE'),
+    (['seed=0,,1'], 'not KEY=VALUE,VALUE'),
+    (['seed=0', 'seed=1'], 'seed twice'),
+    (['seed=0,0'], 'a value twice'),
+  ],
+)
+def test_mistakes_in_a_grid_are_named(texts, message):
+  with pytest.raises(UserError, match=message):
+    parse_grid(texts)
+
+
+def test_cells_are_all_combinations_with_the_values_that_flags_would_give():
+  files = ['configs/rotated_mnist_gcnn.py', 'configs/rotated_mnist_gcnn.py:p4']
+  grid = parse_grid(['data.train_examples=10,20', 'seed=3,4', 'train.epochs=2'])
+  cells = make_cells(files, grid, command.read_config)
+  assert len(cells) == len({cell.name for cell in cells}) == 8
+  assert [cell.config['seed'] for cell in cells] == [3, 4] * 4
+  assert [cell.config['model']['group'] for cell in cells] == ['p4m'] * 4 + ['p4'] * 4
+  assert cells[2].settings == {
+    'config': 'rotated_mnist_gcnn',
+    'data.train_examples': 20,
+  }
+  assert {cell.config['train']['epochs'] for cell in cells} == {2.0}
+  assert cells[0].command == (
+    'python -m run.train --config=configs/rotated_mnist_gcnn.py '
+    '--config.data.train_examples=10 --config.seed=3 --config.train.epochs=2'
+  )
+
+
+@pytest.mark.parametrize(
+  'files, grid, message',
+  [
+    ([SMOKE], 'model.depht=2', 'unknown config key .depht. Did you mean "depth"'),
+    ([SMOKE], 'model.depth=two', 'depth=two'),
+    (['configs/none.py'], 'seed=0', 'no config file configs/none.py; there are'),
+    (['configs/mnist_archbn.py:smok'], 'seed=0', "unknown config variant 'smok'"),
+    ([SMOKE, SMOKE], 'seed=0', '--config has one twice'),
+  ],
+)
+def test_a_cell_without_a_config_is_named(files, grid, message):
+  with pytest.raises(UserError, match=message) as failure:
+    make_cells(files, parse_grid([grid]), command.read_config)
+  assert '\n' not in str(failure.value)
+
+
+def test_rows_are_compared_with_the_first_seed_by_seed():
+  rows = [row(FIRST, a='x'), row(SECOND, a='y'), row([0.7, 0.9], a='z')]
+  found = compare(rows)
+  assert found[0] is None and found[1].against == found[2].against == 0
+  p_values = [
+    stats.ttest_rel(SECOND, FIRST).pvalue,
+    stats.ttest_rel([0.7, 0.9], FIRST[:2]).pvalue,
+  ]
+  for one, p, adjusted in zip(found[1:], p_values, holm(p_values), strict=True):
+    assert one.test.p == pytest.approx(p) and one.p_holm == pytest.approx(adjusted)
+  assert found[1].test.mean_difference == pytest.approx(0.08 / 3)
+
+
+def test_one_seed_in_common_is_no_comparison():
+  assert compare([row(FIRST, a=1), row([0.9], a=2)]) == [None, None]
+
+
+def test_along_an_axis_rows_at_the_same_value_are_compared():
+  rows = [row(FIRST, net=net, size=n) for net in 'ab' for n in (100, 300, 1000)]
+  assert axis_of(rows) == 'size'
+  against = [one and one.against for one in compare(rows)]
+  assert against == [None, None, None, 0, 1, 2]
+  alone = [row(FIRST, size=n) for n in (100, 300, 1000)]
+  assert [one and one.against for one in compare(alone)] == [None, 0, 0]
+
+
+@pytest.mark.parametrize('values', [(1, 2), ('x', 'y', 'z'), (True, False, 3)])
+def test_few_values_and_words_are_no_axis(values):
+  assert axis_of([row(FIRST, key=value) for value in values]) is None
+
+
+def write(folder, seed, accuracy, **model):
+  folder.mkdir(parents=True)
+  config = {'seed': seed, 'data': {'name': 'mnist'}, 'model': model}
+  (folder / 'config.json').write_text(json.dumps(config))
+  (folder / 'summary.json').write_text(json.dumps(summary(accuracy, seed=seed)))
+  (folder / 'profile.json').write_text(json.dumps({'layers': []}))
+  return folder
+
+
+def test_workdirs_that_exist_are_named_by_what_differs(tmp_path):
+  folders = [
+    write(tmp_path / f'{padding}{seed}', seed, accuracy, padding=padding, depth=2)
+    for padding, accuracies in {'zero': FIRST, 'reflect': SECOND}.items()
+    for seed, accuracy in enumerate(accuracies)
+  ]
+  rows = compare_workdirs(folders)
+  assert [one.settings for one in rows] == [
+    {'model.padding': 'zero'},
+    {'model.padding': 'reflect'},
+  ]
+  text = write_report(rows, tmp_path / 'out').text
+  first, second = text.splitlines()[2:4]
+  assert '| 1. model.padding=zero | 1,234 | 0.8500 ± 0.0500 |' in first
+  assert (
+    '+0.0267' in second and '| 1 | 0.50 ± 0.00 | 1.0 ± 0.0 min | 0, 1, 2 |' in second
+  )
+  assert 'mnist: 100 / 50' in text and '2 CPU cores' in text and 'abc' in text
+  written = json.loads((tmp_path / 'out/sweep.json').read_text())
+  assert [one['values'] for one in written['rows']] == [FIRST, SECOND]
+  p = stats.ttest_rel(SECOND, FIRST).pvalue
+  assert written['rows'][1]['test']['p'] == pytest.approx(p)
+  assert (tmp_path / 'out/sweep.md').read_text() == f'{text}\n'
+  assert (tmp_path / 'out/figures/sweep.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_runs_of_different_metrics_are_not_compared(tmp_path):
+  other = Row({'a': 2}, {0: {'test_error': 1.0}}, {})
+  with pytest.raises(UserError, match='different metrics .*test_accuracy, test_error'):
+    write_report([row(FIRST, a=1), other], tmp_path)
+  assert not list(tmp_path.iterdir())
+
+
+def cells(**grid):
+  values = SHORT | {key.replace('__', '.'): texts for key, texts in grid.items()}
+  return make_cells([SMOKE], values, command.read_config)
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+  """A sweep of two cells, of which one diverges, and its report."""
+  folder = tmp_path_factory.mktemp('sweep')
+  rates = ['0.1', '1e30']
+  asked = cells(optimizer__name=['sgd'], optimizer__learning_rate=rates)
+  with jax.numpy_dtype_promotion('standard'):  # For optax's schedules.
+    return folder, asked, sweep(asked, folder, str(folder / 'none'))
+
+
+def test_a_failed_cell_is_reported_and_the_rest_kept(finished):
+  folder, asked, report = finished
+  [failure] = report.failures
+  assert failure.startswith('optimizer.learning_rate=1e+30, seed=0: ')
+  assert '\n' not in failure
+  assert '| failed |' in report.text and 'Failed: optimizer' in report.text
+  good, bad = json.loads((folder / 'sweep.json').read_text())['rows']
+  assert good['seeds'] == [0] and not good['failures']
+  assert bad['seeds'] == [] and set(bad['failures']) == {'0'}
+  complete = [(folder / cell.name / 'summary.json').exists() for cell in asked]
+  assert complete == [True, False]
+
+
+def test_finished_cells_are_not_trained_again(finished, tmp_path, monkeypatch):
+  folder, asked, report = finished
+  copied = shutil.copytree(folder, tmp_path / 'copied')
+  trained = []
+
+  def train(config, workdir, *others):
+    if not (workdir / 'summary.json').exists():
+      trained.append(config['optimizer']['learning_rate'])
+      raise UserError(report.failures[0].partition(': ')[2])
+    return {}
+
+  monkeypatch.setattr(experiment, 'train', train)
+  assert sweep(asked, copied, str(folder / 'none')).text == report.text
+  assert trained == [1e30]  # The one that failed.
+
+
+def test_a_cell_that_cannot_be_built_is_named_before_any_is_trained(tmp_path):
+  asked = cells(model__padding=['zero', 'refect'])
+  with pytest.raises(UserError, match='^model.padding=refect, seed=0: unknown padding'):
+    sweep(asked, tmp_path / 'sweep', str(tmp_path / 'none'))
+  assert not (tmp_path / 'sweep').exists()
+
+
+def test_a_sweep_of_failures_alone_is_an_error(tmp_path, monkeypatch):
+  def train(*arguments):
+    raise UserError('a loss of nan')
+
+  monkeypatch.setattr(experiment, 'train', train)
+  with pytest.raises(UserError, match='all 2 cells failed; the first: a loss of nan'):
+    sweep(cells(seed=['0', '1']), tmp_path, str(tmp_path / 'none'))
+
+
+def test_a_signal_stops_the_sweep(tmp_path, monkeypatch):
+  monkeypatch.setattr(experiment, 'train', lambda *arguments: None)
+  assert sweep(cells(), tmp_path, str(tmp_path / 'none')) is None
+  assert not list(tmp_path.iterdir())
