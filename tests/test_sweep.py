@@ -1,7 +1,10 @@
 """`run.sweep`: cells, comparisons, and what is kept when a cell fails."""
 
 import json
+import pathlib
 import shutil
+import subprocess
+import sys
 
 import jax
 import pytest
@@ -23,6 +26,7 @@ from symjax.statistics import holm
 # ml_collections loads config files in a way that Python discourages.
 pytestmark = pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
 
+ROOT = pathlib.Path(__file__).parent.parent
 SMOKE = 'configs/mnist_archbn.py:smoke'
 SHORT = {'train.epochs': ['1'], 'data.test_examples': ['16']}
 
@@ -248,3 +252,43 @@ def test_a_signal_stops_the_sweep(tmp_path, monkeypatch):
   monkeypatch.setattr(experiment, 'train', lambda *arguments: None)
   assert sweep(cells(), tmp_path, str(tmp_path / 'none')) is None
   assert not list(tmp_path.iterdir())
+
+
+def run(*flags):
+  return subprocess.run(
+    [sys.executable, '-m', 'run.sweep', *flags],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    timeout=100,
+  )
+
+
+@pytest.mark.parametrize(
+  'flags, message',
+  [
+    (
+      [f'--config={SMOKE}', '--grid=seed=0,1', '--grid=model.depht=2,4'],
+      'unknown config key .depht. Did you mean "depth"',
+    ),
+    (['--grid=seed=0,1'], 'give --config and --grid to train, or --workdirs'),
+  ],
+)
+def test_mistakes_get_one_line_and_exit_2(flags, message, tmp_path):
+  result = run(*flags, f'--workdir={tmp_path / "sweep"}')
+  assert result.returncode == 2
+  assert result.stderr.startswith('error: ') and message in result.stderr
+  assert len(result.stderr.strip().splitlines()) == 1
+  assert not list(tmp_path.iterdir())
+
+
+def test_the_program_compares_workdirs(tmp_path):
+  write(tmp_path / 'one', 0, 0.9, padding='zero')
+  write(tmp_path / 'other', 0, 0.8, padding='reflect')
+  out = tmp_path / 'out'
+  result = run(
+    f'--workdirs={tmp_path / "one"},{tmp_path / "other"}', f'--workdir={out}'
+  )
+  assert result.returncode == 0, result.stderr
+  assert '| 2. model.padding=reflect | 1,234 | 0.8000 |' in result.stdout
+  assert json.loads((out / 'sweep.json').read_text())['command'].startswith('python -m')

@@ -12,7 +12,9 @@ from matplotlib.ticker import NullLocator
 from symjax.figures import page, style
 
 LOGARITHMIC = 8  # Times the smallest that the largest number is on a logarithmic axis.
-NAMES = 2.4  # Inches: the width of the names of rows.
+NAMES = 2.4  # Inches: the width of the names of rows,
+LINE = 0.14  # the height of one line of a name,
+GAP = 0.16  # and what keeps names apart.
 
 
 def sweep_results(
@@ -51,10 +53,10 @@ def draw(
   figure = page.new(0.75 * page.WIDTH, layout='constrained')
   axes = figure.subplots()
   if axis is None:
-    _draw_rows(axes, rows)
+    height = _draw_rows(axes, rows)
     axes.set_xlabel(metric)
     axes.grid(axis='x')
-    return page.finish(figure, [axes], 0.3 + 0.3 * len(rows), caption)
+    return page.finish(figure, [axes], height, caption)
   handles = _draw_lines(axes, rows)
   axes.set_xlabel(axis)
   axes.set_ylabel(metric)
@@ -85,8 +87,8 @@ def _draw_lines(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]
   return handles
 
 
-def _draw_rows(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
-  """Draws the rows from top to bottom, each beside its name."""
+def _draw_rows(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> float:
+  """Draws the rows from top to bottom; returns the inches that their names take."""
   for place, (row, color) in enumerate(
     zip(rows, style.distinct(len(rows)), strict=True)
   ):
@@ -101,6 +103,7 @@ def _draw_rows(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
   ]
   axes.set_yticks(range(len(rows)), names)
   axes.set_ylim(len(rows) - 0.5, -0.5)
+  return len(rows) * (GAP + LINE * max(1 + name.count('\n') for name in names))
 
 
 def _dots(axes: Axes, x: Any, y: Any, color: Any) -> None:
