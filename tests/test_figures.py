@@ -257,7 +257,7 @@ def test_panels_keep_their_height_whatever_surrounds_them(name):
 def save_all(folder):
   """Writes all figures and returns their paths."""
   paths = [folder / f'{name}.png' for name in figures.__all__]
-  broken, first, evolved, grid, profiled, curved, compared = (
+  broken, first, evolved, grid, profiled, curved, compared, swept = (
     folder / f'{name}.png'
     for name in (
       'equivariance_errors',
@@ -267,6 +267,7 @@ def save_all(folder):
       'symmetry_profile',
       'training_curves',
       'table2_courses',
+      'sweep_results',
     )
   )
   figures.equivariance_errors(errors(4), broken, CAPTION)
@@ -277,6 +278,8 @@ def save_all(folder):
   figures.training_curves(metrics(), curved, CAPTION)
   cell = {'depth': 2, 'label': 'SGD', 'test_error': [[0.06, 0.02]], 'cost': [[0.2, 0]]}
   figures.table2_courses([cell], compared, CAPTION)
+  points = [{'label': '', 'x': x, 'values': [0.8, 0.9]} for x in (100, 300, 1000)]
+  figures.sweep_results(points, swept, CAPTION, 'test accuracy', 'examples')
   return paths
 
 
