@@ -83,4 +83,6 @@ def draw(found: Mapping[str, Any], caption: str) -> Figure:
 def _number(error: float) -> str:
   if np.isnan(error):
     return 'n/a'
+  if error == 0:
+    return '0'
   return f'{error:.0e}'.replace('e-0', 'e-') if error < 0.01 else f'{error:.2f}'
