@@ -71,6 +71,11 @@ def define_processes() -> None:
   flags.DEFINE_integer('process_id', None, 'of this process, from 0', lower_bound=0)
 
 
+def is_configured() -> bool:
+  """Whether `--config` was given, or a key of it."""
+  return _config_flag().present > 0 or bool(_config_flag().override_values)
+
+
 def config() -> dict[str, Any]:
   """The config as plain values.
 

@@ -1,4 +1,4 @@
-"""Measure the symmetry of a run's checkpoint: a table, four figures, profile.json.
+"""Measure the symmetry of a run's checkpoint: a table, five figures, profile.json.
 
 python -m run.profile --workdir=runs/digits_vgg [--out=DIR]
 """

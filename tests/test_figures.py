@@ -12,7 +12,16 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 
 from symjax import figures
 from symjax.experiments.report import profile_table
-from symjax.figures import curves, evolution, kernels, page, profile, style
+from symjax.figures import (
+  curves,
+  equivariance,
+  evolution,
+  filters,
+  kernels,
+  page,
+  profile,
+  style,
+)
 
 CAPTION = (
   'Symmetry of the mean kernels of a network trained for 30 epochs on the first '
@@ -113,6 +122,29 @@ def metrics(count=30, metric='test_accuracy'):
   return rows
 
 
+def errors(count):
+  """Errors behind so many layers, some of them zero or without a counterpart."""
+  names = ['r', 's', 'circular 32,32', 'crop 32,32']
+  rng = np.random.default_rng(0)
+  layers = [
+    {
+      'name': f'layer{i}/downsample_{i}',
+      'output_shape': [4, 4, 2],
+      'errors': dict(
+        zip(names, [0.0, 1e-7, 10 ** rng.uniform(-9, 1), None], strict=True)
+      ),
+    }
+    for i in range(count)
+  ]
+  breaks = {'r': None, 's': None} | dict.fromkeys(names[2:], layers[0]['name'])
+  return {'breaks': breaks, 'layers': layers}
+
+
+def first_layer(rows, *shape):
+  rng = np.random.default_rng(0)
+  return {name: rng.standard_normal(shape) for name in rows}
+
+
 def draw_profile(networks, downsampling=None, **options):
   profiles = {name: record(name, **options) for name in networks}
   return profile.draw(profiles, CAPTION, downsampling)
@@ -141,6 +173,19 @@ FIGURES = {
   'evolution of one point': lambda: evolution.draw(history(count=1), CAPTION),
   'curves': lambda: curves.draw(metrics(), CAPTION),
   'curves of one point': lambda: curves.draw(metrics(1), CAPTION),
+  **{
+    f'errors of {count}': lambda count=count: equivariance.draw(errors(count), CAPTION)
+    for count in (1, 4, 40)
+  },
+  **{
+    f'filters {shape}': lambda shape=shape: filters.draw(
+      first_layer([''], *shape), CAPTION
+    )
+    for shape in ((64, 3, 3, 3), (17, 1, 1, 7), (2, 1, 28, 28))
+  },
+  'filters at positions': lambda: filters.draw(
+    first_layer(['row 0, column 0', 'row 10, column 113'], 20, 5, 3, 3), CAPTION
+  ),
   'nothing': lambda: evolution.draw([], CAPTION),
 }
 
@@ -212,22 +257,29 @@ def test_panels_keep_their_height_whatever_surrounds_them(name):
 def save_all(folder):
   """Writes all figures and returns their paths."""
   paths = [folder / f'{name}.png' for name in figures.__all__]
-  evolved, grid, profiled, curved, compared = (
+  broken, first, evolved, grid, profiled, curved, compared, swept = (
     folder / f'{name}.png'
     for name in (
+      'equivariance_errors',
+      'first_filters',
       'symmetry_over_training',
       'mean_kernels',
       'symmetry_profile',
       'training_curves',
       'table2_courses',
+      'sweep_results',
     )
   )
+  figures.equivariance_errors(errors(4), broken, CAPTION)
+  figures.first_filters(first_layer([''], 20, 3, 3, 3), first, CAPTION)
   figures.mean_kernels(record(), grid, CAPTION, shapes('vgg'))
   figures.symmetry_profile({'VGG': record()}, profiled, CAPTION)
   figures.symmetry_over_training(history(), evolved, CAPTION)
   figures.training_curves(metrics(), curved, CAPTION)
   cell = {'depth': 2, 'label': 'SGD', 'test_error': [[0.06, 0.02]], 'cost': [[0.2, 0]]}
   figures.table2_courses([cell], compared, CAPTION)
+  points = [{'label': '', 'x': x, 'values': [0.8, 0.9]} for x in (100, 300, 1000)]
+  figures.sweep_results(points, swept, CAPTION, 'test accuracy', 'examples')
   return paths
 
 

@@ -11,6 +11,7 @@ from symjax.nn import (
   Window,
   downsampling_marks,
   smallest_image,
+  total_stride,
   trace,
 )
 
@@ -61,6 +62,13 @@ def test_policies_reach_every_window():
   assert [layer.window.widths[0] for layer in same] == [(0, 1), (0, 1), (0, 0)]
   assert explicit[0].kind == 'max_pool'
   assert downsampling_marks(explicit) == {'main': 'at', 'shortcut': 'at'}
+
+
+def test_total_strides_count_branches_once():
+  assert total_stride(trace(Residual(ConvPolicy()), (16, 12, 3))) == (4, 4)
+  vgg = get_model('vgg', 10, depth=11, width=1 / 64, policy=ConvPolicy('valid'))
+  assert total_stride(trace(vgg, (200, 210, 3), train=False)) == (32, 32)
+  assert total_stride(()) == (1, 1)
 
 
 def test_vgg_marks_the_convolutions_behind_its_poolings():

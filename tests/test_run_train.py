@@ -27,6 +27,7 @@ FIGURES = (
   'symmetry_profile',
   'symmetry_over_training',
   'training_curves',
+  'filters',
 )
 COMPILED = pathlib.Path(tempfile.gettempdir()) / f'symjax-compiled-{os.getuid()}'
 SMOKE = '--config=configs/digits_vgg.py:smoke'
@@ -217,6 +218,34 @@ def test_a_checkpoint_is_profiled_as_the_run_did(finished, tmp_path):
   assert {path.stem for path in (tmp_path / 'figures').iterdir()} == set(FIGURES)
 
 
+def test_a_checkpoint_says_which_layer_breaks_which_symmetry(finished, tmp_path):
+  workdir, _ = finished
+  result = run('equivariance', f'--out={tmp_path}', workdir=workdir)
+  assert result.returncode == 0, result.stderr
+  record = json.loads((tmp_path / 'equivariance.json').read_text())
+  assert (record['model'], record['step'], record['images']) == ('vgg', 8, 32)
+  assert set(record['breaks'].values()) == {'features_0'}
+  assert 'features_0 breaks r, r2, ' in result.stdout
+  assert [path.name for path in (tmp_path / 'figures').iterdir()] == [
+    'equivariance.png'
+  ]
+
+
+@pytest.mark.parametrize(
+  'flags, message',
+  [
+    ((), 'give either --workdir, of a run, or --config, of a new network'),
+    ((SMOKE, '--workdir=none'), 'give either --workdir, of a run, or --config'),
+    ((SMOKE,), '--config alone names no folder to write to: give --out=DIR'),
+  ],
+)
+def test_equivariance_is_of_a_run_or_of_a_config(flags, message):
+  result = run('equivariance', *flags)
+  assert result.returncode == 2
+  assert message in result.stderr
+  assert len(result.stderr.strip().splitlines()) == 1
+
+
 @pytest.mark.parametrize('config', CONFIGS)
 def test_every_config_has_a_smoke_variant_that_runs(config, tmp_path):
   result = run(
@@ -234,7 +263,7 @@ MISTAKES = {
   '--config.modle.depth=11': 'unknown config key .modle. Did you mean "model"',
   '--config.model.depth=eleven': 'depth=eleven',
   '--config.model.depth=12': 'no VGG-12; choose depth from 11, 13, 16, 19',
-  '--config.model.name=wgg': "unknown model 'wgg'; choose from archbn, gcnn, vgg",
+  '--config.model.name=wgg': "unknown model 'wgg'; choose from archbn, connected",
   '--config.model.padding=refect': "unknown padding 'refect'; choose from zero, ref",
   '--config.model.width=0.001': 'without channels; the narrowest is',
   '--config.data.name=digits_rendered': 'digits_rendered',

@@ -20,6 +20,7 @@ from symjax.symmetry.transformations import (
   cropped_translation,
   dihedral,
   disc,
+  filled_translation,
   identity,
   permutation,
   rotation,
@@ -107,6 +108,37 @@ def test_cropped_translations_compare_the_overlap_of_two_windows():
   moves = cropped_translation((4, 2)), cropped_translation((4, 2))
   error = equivariance_error(lambda x: convolve(x, kernel)[:, 1:-1, 1:-1], *moves, x)
   assert error < 1e-6
+
+
+def test_translations_move_smaller_maps_in_proportion():
+  x = gaussian(2, 12, 8, 3)
+  small = x[:, ::2, ::2]
+  for translation in (circular_translation, cropped_translation, filled_translation):
+    proportional = translation((4, 2), image_size=(12, 8))
+    np.testing.assert_array_equal(proportional(x), translation((4, 2))(x))
+    np.testing.assert_array_equal(proportional(small), translation((2, 1))(small))
+
+
+def test_filled_translations_are_windows_on_a_scene_that_goes_on_as_the_edge():
+  x = gaussian(2, 6, 5, 2, 3)  # Trailing axes of any number.
+  moved = filled_translation((2, 1))(x)
+  for row in range(6):
+    for column in range(5):
+      expected = x[:, max(row - 2, 0), max(column - 1, 0)]
+      np.testing.assert_array_equal(moved[:, row, column], expected)
+
+
+def test_without_padding_both_windows_of_a_filled_translation_see_the_same():
+  kernel, x = gaussian(3, 3, 3, 3), gaussian(2, 21, 21, 3)
+
+  def valid(x):
+    return convolve(x, kernel)[:, 1:-1, 1:-1]
+
+  move, overlap = filled_translation((4, 2)), cropped_translation((4, 2))
+  assert equivariance_error(valid, move, move, x, region=overlap) < 1e-6
+  assert equivariance_error(valid, move, move, x) > 0.05  # What is not seen twice.
+  padded = layers(kernel, 1)
+  assert equivariance_error(padded, move, move, x, region=overlap) > 0.05
 
 
 def test_rotations_agree_with_d4_and_with_nothing_turned():
@@ -215,6 +247,7 @@ def test_it_is_a_regulariser():
   [
     (lambda x: dihedral('q'), "no element 'q' in D4"),
     (lambda x: cropped_translation((-1, 0)), r'\(down, right\) >= 0'),
+    (lambda x: filled_translation((0, -1)), r'filled shift \(0, -1\)'),
     (lambda x: cropped_translation((9, 0))(x), 'leaves nothing of a 9x9'),
     (lambda x: circular_translation((1, 0), (18, 18))(x), 'not a whole number'),
     (lambda x: permutation([0, 0, 1]), 'not a permutation of 0 ... 2'),

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from symjax.data.cache import Arrays
+from symjax.data.positioned_digits import positioned
 from symjax.errors import UserError
 from symjax.progress import progress
 
@@ -123,5 +124,16 @@ DERIVED = {
     ),
     num_classes=2,
     make=_sixes_and_nines,
+  ),
+  'positioned_mnist': Derived(
+    source='mnist',
+    version=1,
+    description=(
+      'MNIST, the middle 20x20 pixels of each image at a random place of a black '
+      'canvas of 40x40; the label is the quadrant of its centre; made by symjax from '
+      'mnist.'
+    ),
+    num_classes=4,
+    make=positioned,
   ),
 }

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from symjax import records
-from symjax.checkpoints import CheckpointStore
-from symjax.errors import UserError
+from symjax.experiments.filters import draw_filters
 from symjax.experiments.presentation import measure, present
 from symjax.experiments.setup import precision
 from symjax.experiments.workdir import Workdir
@@ -24,21 +23,10 @@ def profile_workdir(workdir: str | Path, out: str | Path) -> int:
     UserError: the folder holds no run, or no checkpoint yet.
   """
   folder = Workdir(Path(workdir))
-  if not folder.config.exists():
-    raise UserError(f'{workdir} is no workdir of run.train: it has no config.json')
-  config = records.read_object(folder.config, 'model', 'data', 'seed')
+  config = folder.read_config()
   table = records.read_object(folder.layers, 'strides', 'downsampling')
-  if not folder.checkpoints.exists():
-    raise UserError(f'{workdir} has no checkpoint yet; train for longer')
-  with precision(config):
-    store = CheckpointStore(folder.checkpoints, read_only=True)
-    try:
-      step = store.latest_step()
-      if step is None:
-        raise UserError(f'{workdir} has no checkpoint yet; train for longer')
-      params = store.restore_params(step)
-    finally:
-      store.close()
+  with precision(config), folder.newest_checkpoint() as (store, step):
+    params = store.restore_params(step)
     profile, shapes = measure(params, table['strides'])
 
   target = Workdir(Path(out))
@@ -53,4 +41,5 @@ def profile_workdir(workdir: str | Path, out: str | Path) -> int:
     folder.path.name,
     folder.describe(step),
   )
+  draw_filters(params, config, target.figures, folder.describe(step))
   return step

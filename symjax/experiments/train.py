@@ -15,6 +15,7 @@ from symjax.checkpoints import CheckpointStore
 from symjax.errors import UserError
 from symjax.experiments.data import load_splits
 from symjax.experiments.evaluators import SphereDeparture, symmetry_of
+from symjax.experiments.filters import draw_filters
 from symjax.experiments.presentation import layer_records, measure, present
 from symjax.experiments.provenance import provenance
 from symjax.experiments.setup import Setup, build, precision
@@ -89,6 +90,7 @@ def train(
         folder.path.name,
         folder.describe(int(state.step)),
       )
+      draw_filters(params, config, folder.figures, folder.describe(int(state.step)))
       summary = summarise(rows, setup, params, splits, seconds, profile) | {
         'name': folder.path.name,
         'seed': config['seed'],

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from symjax import records
+from symjax.checkpoints import CheckpointStore
 from symjax.errors import UserError
 
 
@@ -22,6 +23,7 @@ class Workdir:
     self.metrics = records.Log(path / 'metrics.jsonl')
     self.checkpoints = path / 'checkpoints'
     self.profile = path / 'profile.json'
+    self.equivariance = path / 'equivariance.json'
     self.figures = path / 'figures'
     self.summary = path / 'summary.json'
 
@@ -70,6 +72,34 @@ class Workdir:
     """
     records.write_json(self.config, config)
     records.write_json(self.layers, layers)
+
+  def read_config(self) -> dict[str, Any]:
+    """The config of the run.
+
+    Raises:
+      UserError: the folder is no run's.
+    """
+    if not self.config.exists():
+      raise UserError(f'{self.path} is no workdir of run.train: it has no config.json')
+    return records.read_object(self.config, 'model', 'data', 'seed')
+
+  @contextlib.contextmanager
+  def newest_checkpoint(self) -> Iterator[tuple[CheckpointStore, int]]:
+    """The run's checkpoints, to be read only, and the newest one's step.
+
+    Raises:
+      UserError: there is none yet.
+    """
+    if not self.checkpoints.exists():
+      raise UserError(f'{self.path} has no checkpoint yet; train for longer')
+    store = CheckpointStore(self.checkpoints, read_only=True)
+    try:
+      step = store.latest_step()
+      if step is None:
+        raise UserError(f'{self.path} has no checkpoint yet; train for longer')
+      yield store, step
+    finally:
+      store.close()
 
   def describe(self, step: int) -> str:
     """The run in words, for captions: its name, data, seed and step."""

@@ -5,13 +5,17 @@ per inch, whole or not at all, the same bytes for the same records.
 """
 
 from symjax.figures.curves import training_curves
+from symjax.figures.equivariance import equivariance_errors
 from symjax.figures.evolution import symmetry_over_training
+from symjax.figures.filters import first_filters
 from symjax.figures.kernels import mean_kernels
 from symjax.figures.profile import symmetry_profile
 from symjax.figures.sweep import sweep_results
 from symjax.figures.table2 import table2_courses
 
 __all__ = [
+  'equivariance_errors',
+  'first_filters',
   'mean_kernels',
   'symmetry_over_training',
   'sweep_results',

@@ -12,11 +12,17 @@ from flax import linen as nn
 
 from symjax.errors import UserError
 from symjax.models.archbn import ArchBN
+from symjax.models.connected import Connected
 from symjax.models.gcnn import GCNN
 from symjax.models.vgg import VGG
 from symjax.nn import ConvPolicy
 
-MODELS: dict[str, type[nn.Module]] = {'archbn': ArchBN, 'gcnn': GCNN, 'vgg': VGG}
+MODELS: dict[str, type[nn.Module]] = {
+  'archbn': ArchBN,
+  'connected': Connected,
+  'gcnn': GCNN,
+  'vgg': VGG,
+}
 DTYPES = ('float32', 'bfloat16', 'float64')
 
 
@@ -53,4 +59,4 @@ def get_model(
   )
 
 
-__all__ = ['DTYPES', 'GCNN', 'MODELS', 'VGG', 'ArchBN', 'get_model']
+__all__ = ['DTYPES', 'GCNN', 'MODELS', 'VGG', 'ArchBN', 'Connected', 'get_model']

@@ -1,14 +1,26 @@
 """What in the architecture breaks or builds in a symmetry: Flax layers."""
 
 from symjax.nn.attention import DeepSets, SelfAttention
-from symjax.nn.equivariance_report import LayerEquivariance, equivariance_report
+from symjax.nn.equivariance_report import (
+  LayerEquivariance,
+  Symmetry,
+  equivariance_report,
+  equivariance_reports,
+)
 from symjax.nn.group import GroupConv, LiftingConv
 from symjax.nn.group_maps import GroupBatchNorm, GroupMaxPool, group_max, group_mean
 from symjax.nn.layers import Conv, MaxPool, adaptive_average_pool
+from symjax.nn.local import LocalConv
 from symjax.nn.padding import MODES
 from symjax.nn.policy import ConvPolicy
 from symjax.nn.positions import rotary, sinusoids
-from symjax.nn.trace import Layer, downsampling_marks, smallest_image, trace
+from symjax.nn.trace import (
+  Layer,
+  downsampling_marks,
+  smallest_image,
+  total_stride,
+  trace,
+)
 from symjax.nn.window import Window, same_widths
 
 __all__ = [
@@ -22,17 +34,21 @@ __all__ = [
   'Layer',
   'LayerEquivariance',
   'LiftingConv',
+  'LocalConv',
   'MaxPool',
   'SelfAttention',
+  'Symmetry',
   'Window',
   'adaptive_average_pool',
   'downsampling_marks',
   'equivariance_report',
+  'equivariance_reports',
   'group_max',
   'group_mean',
   'rotary',
   'same_widths',
   'sinusoids',
   'smallest_image',
+  'total_stride',
   'trace',
 ]

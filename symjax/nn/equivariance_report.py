@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -10,7 +10,7 @@ from flax import linen as nn
 
 from symjax.errors import UserError
 from symjax.symmetry.equivariance import relative_norm
-from symjax.symmetry.transformations import Transformation
+from symjax.symmetry.transformations import Transformation, identity
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,15 +31,63 @@ class LayerEquivariance:
   breaks: bool
 
 
+@dataclasses.dataclass(frozen=True)
+class Symmetry:
+  """What images and maps are put to, and what is then compared.
+
+  Attributes:
+    transformation: acts on the images and on all maps [batch, height, width, ...], such
+      as `transformations.dihedral('r')`, or `transformations.circular_translation((8,
+      8), image_size=(32, 32))`: a shift by the network's total stride, which moves
+      smaller maps in proportion. Maps with a group axis ask for one that moves it too.
+    region: what is compared of two maps, as in `symjax.symmetry.equivariance_error`;
+      vectors are compared whole.
+  """
+
+  transformation: Transformation
+  region: Transformation = identity
+
+
 def equivariance_report(
   model: nn.Module,
   variables: Any,
   x: jax.Array,
   transformation: Transformation,
+  region: Transformation = identity,
   tolerance: float = 1e-4,
   **call: Any,
 ) -> tuple[LayerEquivariance, ...]:
   """The equivariance error of every submodule's output, in the order they finish.
+
+  `equivariance_reports` of one symmetry.
+
+  Args:
+    model: any Flax module called on images.
+    variables: its variables, as `model.init` gives them.
+    x: [batch, height, width, channels] images.
+    transformation: of images and maps, as in `Symmetry`.
+    region: what is compared of two maps, as in `Symmetry`.
+    tolerance: of the relative error.
+    **call: further keyword arguments of the model's call, such as `train=False`.
+
+  Returns:
+    One row per call of a submodule, and last the model itself.
+  """
+  symmetries = {'': Symmetry(transformation, region)}
+  return equivariance_reports(model, variables, x, symmetries, tolerance, **call)['']
+
+
+def equivariance_reports(
+  model: nn.Module,
+  variables: Any,
+  x: jax.Array,
+  symmetries: Mapping[str, Symmetry],
+  tolerance: float = 1e-4,
+  **call: Any,
+) -> dict[str, tuple[LayerEquivariance, ...]]:
+  """The equivariance errors of every submodule's output under several symmetries.
+
+  The network is compiled once for all that keep the shape of the images.
 
   Maps are compared with the transformed map of the plain image, vectors with the
   vector of the plain image (invariance); outputs [batch, tokens, channels] and what is
@@ -52,16 +100,14 @@ def equivariance_report(
     variables: its variables, as `model.init` gives them.
     x: [batch, height, width, channels] images; generic ones, for symmetric images hide
       what breaks.
-    transformation: acts on the images and on all maps [batch, height, width, ...], such
-      as `transformations.dihedral('r')`, or `transformations.circular_translation((8,
-      8), image_size=(32, 32))`: a shift by the network's total stride, which moves
-      smaller maps in proportion. Maps with a group axis ask for one that moves it too.
+    symmetries: by name.
     tolerance: of the relative error. The default leaves room for float32 on CPU; other
       devices need `jax.default_matmul_precision('highest')`.
     **call: further keyword arguments of the model's call, such as `train=False`.
 
   Returns:
-    One row per call of a submodule, and last the model itself.
+    For each symmetry one row per call of a submodule, in the order they finish, and
+    last the model itself.
   """
   names: list[str] = []
 
@@ -72,25 +118,38 @@ def equivariance_report(
     names.extend(name for name, _ in outputs)
     return [output for _, output in outputs]
 
-  plain, moved = run(variables, x), run(variables, transformation(x))
+  plain = run(variables, x)
+  reports = {}
+  for key, symmetry in symmetries.items():
+    moved = run(variables, symmetry.transformation(x))
+    reports[key] = _rows(names, plain, moved, symmetry, tolerance)
+  return reports
+
+
+def _rows(
+  names: Sequence[str],
+  plain: Sequence[jax.Array],
+  moved: Sequence[jax.Array],
+  symmetry: Symmetry,
+  tolerance: float,
+) -> tuple[LayerEquivariance, ...]:
   rows = []
   intact = True
   for name, expected, actual in zip(names, plain, moved, strict=True):
     if expected.ndim == 3:
       continue
-    error = _error(actual, expected, transformation)
+    error = _error(actual, expected, symmetry)
     breaks = intact and not error <= tolerance  # NaN breaks too.
     intact = intact and not breaks
     rows.append(LayerEquivariance(name, expected.shape[1:], error, breaks))
   return tuple(rows)
 
 
-def _error(
-  actual: jax.Array, expected: jax.Array, transformation: Transformation
-) -> float:
+def _error(actual: jax.Array, expected: jax.Array, symmetry: Symmetry) -> float:
   if expected.ndim >= 4:
     try:
-      expected = transformation(expected)
+      expected = symmetry.region(symmetry.transformation(expected))
+      actual = symmetry.region(actual)
     except UserError:  # Such as a shift by half a pixel of a strided map.
       return math.inf
   if actual.shape != expected.shape:

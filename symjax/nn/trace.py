@@ -123,6 +123,20 @@ def downsampling_marks(table: Sequence[Layer]) -> dict[str, str]:
   return marks
 
 
+def total_stride(table: Sequence[Layer]) -> tuple[int, int]:
+  """(vertical, horizontal) pixels of the image to one of the last map.
+
+  Layers between maps of the same two sizes are taken for branches side by side, as
+  those of a residual block, and count once.
+  """
+  steps = {
+    (layer.input_shape[:2], layer.output_shape[:2]): layer.window.stride
+    for layer in table
+  }
+  down, right = (math.prod(s[axis] for s in steps.values()) for axis in (0, 1))
+  return down, right
+
+
 def smallest_image(
   model: nn.Module, channels: int, limit: int = 1024, **call: Any
 ) -> int | None:

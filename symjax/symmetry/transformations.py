@@ -39,23 +39,14 @@ def circular_translation(
   """
 
   def transform(x: jax.Array) -> jax.Array:
-    steps = []
-    for axis in (0, 1):
-      image = x.shape[axis + 1] if image_size is None else image_size[axis]
-      step, rest = divmod(shift[axis] * x.shape[axis + 1], image)
-      if rest:
-        raise UserError(
-          f'{shift[axis]} of {image} pixels are not a whole number of pixels on a '
-          f'{x.shape[1]}x{x.shape[2]} map; shift by a multiple of the stride, and use '
-          f'sizes that it divides'
-        )
-      steps.append(step)
-    return jnp.roll(x, steps, axis=(1, 2))
+    return jnp.roll(x, _in_proportion(shift, x, image_size), axis=(1, 2))
 
   return transform
 
 
-def cropped_translation(shift: tuple[int, int]) -> Transformation:
+def cropped_translation(
+  shift: tuple[int, int], image_size: tuple[int, int] | None = None
+) -> Transformation:
   """Moves the window on a larger map: its first rows and columns are dropped.
 
   With s * k on the input and s on the output of total stride k, the two sides of
@@ -66,19 +57,47 @@ def cropped_translation(shift: tuple[int, int]) -> Transformation:
     shift: (down, right), in pixels. Only forwards: dropping the last rows would leave
       the grid of a strided layer where it was, and so test nothing; flip the images
       for the other directions.
+    image_size: as for `circular_translation`.
 
   Raises:
     UserError: a negative shift; later, one that leaves nothing of the map.
   """
-  if min(shift) < 0:
-    raise UserError(f'cropped shift {shift}: give (down, right) >= 0, or flip the maps')
+  _require_forwards('cropped', shift)
 
   def transform(x: jax.Array) -> jax.Array:
-    if shift[0] >= x.shape[1] or shift[1] >= x.shape[2]:
+    down, right = _in_proportion(shift, x, image_size)
+    if down >= x.shape[1] or right >= x.shape[2]:
       raise UserError(
         f'shift {shift} leaves nothing of a {x.shape[1]}x{x.shape[2]} map'
       )
-    return x[:, shift[0] :, shift[1] :]
+    return x[:, down:, right:]
+
+  return transform
+
+
+def filled_translation(
+  shift: tuple[int, int], image_size: tuple[int, int] | None = None
+) -> Transformation:
+  """Moves maps by `shift`; the strips left behind repeat their first row and column.
+
+  A window moves on a scene that goes on as the map's edge does, and keeps its size, as
+  a network with a dense layer on its map needs. Compare on what both windows see: with
+  `cropped_translation` of the same shift as `region`.
+
+  Args:
+    shift: (down, right), in pixels.
+    image_size: as for `circular_translation`.
+
+  Raises:
+    UserError: a negative shift.
+  """
+  _require_forwards('filled', shift)
+
+  def transform(x: jax.Array) -> jax.Array:
+    down, right = _in_proportion(shift, x, image_size)
+    rest = [(0, 0)] * (x.ndim - 3)
+    scene = jnp.pad(x, [(0, 0), (down, 0), (right, 0), *rest], mode='edge')
+    return scene[:, : x.shape[1], : x.shape[2]]
 
   return transform
 
@@ -171,6 +190,34 @@ def permutation(order: Sequence[int], axis: int = 1) -> Transformation:
     return jnp.take(x, places, axis=axis, mode='clip')
 
   return transform
+
+
+def _in_proportion(
+  shift: tuple[int, int], x: jax.Array, image_size: tuple[int, int] | None
+) -> tuple[int, int]:
+  """By how many pixels a map moves where images of `image_size` move by `shift`.
+
+  Raises:
+    UserError: not by whole ones.
+  """
+  if image_size is None:
+    return shift
+  steps = []
+  for axis in (0, 1):
+    step, rest = divmod(shift[axis] * x.shape[axis + 1], image_size[axis])
+    if rest:
+      raise UserError(
+        f'{shift[axis]} of {image_size[axis]} pixels are not a whole number of pixels '
+        f'on a {x.shape[1]}x{x.shape[2]} map; shift by a multiple of the stride, and '
+        f'use sizes that it divides'
+      )
+    steps.append(step)
+  return steps[0], steps[1]
+
+
+def _require_forwards(kind: str, shift: tuple[int, int]) -> None:
+  if min(shift) < 0:
+    raise UserError(f'{kind} shift {shift}: give (down, right) >= 0, or flip the maps')
 
 
 def _from_centre(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
