@@ -39,6 +39,8 @@ def get_base(model: str) -> ConfigDict:
   config.model.name = model
   config.model.padding = 'zero'
   config.model.widths = 'explicit'
+  config.model.algorithm = 'auto'
+  config.model.cost_table = config_dict.placeholder(str)  # File, for 'auto'.
   config.model.dtype = 'float32'
 
   config.optimizer = ConfigDict()  # symjax.optim.make_optimizer

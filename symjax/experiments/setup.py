@@ -14,7 +14,7 @@ from flax import linen as nn
 from symjax import symmetry
 from symjax.errors import UserError
 from symjax.models import get_model
-from symjax.nn import ConvPolicy, Layer, smallest_image, trace
+from symjax.nn import ConvPolicy, CostTable, Layer, smallest_image, trace
 from symjax.optim import make_optimizer, make_schedule, start_on_sphere
 from symjax.training.images import Augmentation, Normalization
 from symjax.training.loop import Schedule
@@ -62,6 +62,7 @@ def build(
   image_shape: tuple[int, int, int],
   num_classes: int,
   num_examples: int,
+  costs: CostTable | None = None,
 ) -> Setup:
   """Builds an experiment from its config and the shape of its data.
 
@@ -70,6 +71,7 @@ def build(
     image_shape: [height, width, channels] of the data set's images.
     num_classes: labels of the data set.
     num_examples: of the training split.
+    costs: by which the network chooses how to convolve; None is symjax's table.
 
   Raises:
     UserError: a name, number or combination that makes no experiment.
@@ -88,7 +90,7 @@ def build(
     tuple(data['mean']), tuple(data['std']), data['image_size']
   )
   shape = normalization.output_shape(image_shape)
-  model = make_model(config['model'], num_classes)
+  model = make_model(config['model'], num_classes, costs)
   layers = trace_model(model, shape)
   options = {k: v for k, v in config['optimizer'].items() if k != 'learning_rate'}
   normalized = model.normalized_kernels
@@ -124,11 +126,13 @@ def build(
   )
 
 
-def make_model(group: Mapping[str, Any], num_classes: int) -> Any:
+def make_model(
+  group: Mapping[str, Any], num_classes: int, costs: CostTable | None = None
+) -> Any:
   """The network of a config's `model` group, whose policy fields stand beside it."""
-  fields = {field.name for field in dataclasses.fields(ConvPolicy)}
-  policy = ConvPolicy(**{k: v for k, v in group.items() if k in fields})
-  others = {k: v for k, v in group.items() if k not in fields}
+  fields = {field.name for field in dataclasses.fields(ConvPolicy)} - {'costs'}
+  policy = ConvPolicy(**{k: v for k, v in group.items() if k in fields}, costs=costs)
+  others = {k: v for k, v in group.items() if k not in fields and k != 'cost_table'}
   return get_model(num_classes=num_classes, policy=policy, **others)
 
 

@@ -21,6 +21,7 @@ from symjax.experiments.provenance import provenance
 from symjax.experiments.setup import Setup, build, precision
 from symjax.experiments.summary import summarise
 from symjax.experiments.workdir import Workdir
+from symjax.nn.conv import CostTable
 from symjax.training import devices
 from symjax.training.loop import Evaluator, fit
 from symjax.training.state import TrainState
@@ -63,14 +64,16 @@ def train(
     mesh = devices.make_mesh(config['train']['batch_size'])
     splits = load_splits(config['data'], data_dir, manual_dir)
     training_set = splits['train']
+    costs = folder.read_costs(config)
     setup = build(
       config,
       training_set.images.shape[1:],
       training_set.num_classes,
       len(training_set.images),
+      costs,
     )
     table = layer_records(setup.layers)
-    with _claimed(folder, config, table):
+    with _claimed(folder, config, table, costs):
       state, seconds = _train(config, setup, mesh, splits, folder)
       if int(state.step) < setup.schedule.steps:
         return None
@@ -103,7 +106,10 @@ def train(
 
 @contextlib.contextmanager
 def _claimed(
-  folder: Workdir, config: Mapping[str, Any], table: Mapping[str, Any]
+  folder: Workdir,
+  config: Mapping[str, Any],
+  table: Mapping[str, Any],
+  costs: CostTable | None,
 ) -> Iterator[None]:
   """Process 0 holds the folder for all, once nothing is left that could be mistaken.
 
@@ -115,7 +121,7 @@ def _claimed(
     if jax.process_index() == 0:
       try:
         stack.enter_context(folder.locked())
-        folder.claim(config, table)
+        folder.claim(config, table, costs)
       except (OSError, UserError) as error:
         failure = error
     # Otherwise the other processes would wait for one that has gone.

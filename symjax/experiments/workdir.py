@@ -11,6 +11,7 @@ from typing import Any
 from symjax import records
 from symjax.checkpoints import CheckpointStore
 from symjax.errors import UserError
+from symjax.nn.conv import CostTable, read_cost_table
 
 
 class Workdir:
@@ -20,6 +21,7 @@ class Workdir:
     self.path = path
     self.config = path / 'config.json'
     self.layers = path / 'layers.json'
+    self.costs = path / 'cost_table.json'
     self.metrics = records.Log(path / 'metrics.jsonl')
     self.checkpoints = path / 'checkpoints'
     self.profile = path / 'profile.json'
@@ -63,13 +65,32 @@ class Workdir:
         raise UserError(f'{self.path} is being trained in by another process') from None
       yield
 
-  def claim(self, config: Mapping[str, Any], layers: Mapping[str, Any]) -> None:
+  def read_costs(self, config: Mapping[str, Any]) -> CostTable | None:
+    """The run's own times of convolutions, if any: those with which it began.
+
+    Raises:
+      UserError: the file that the config names holds none.
+    """
+    path = config['model']['cost_table']
+    if path is None:
+      return None
+    return read_cost_table(self.costs if self.costs.exists() else path)
+
+  def claim(
+    self,
+    config: Mapping[str, Any],
+    layers: Mapping[str, Any],
+    costs: CostTable | None = None,
+  ) -> None:
     """Makes the folder this config's.
 
     Args:
       config: plain values.
       layers: the layer table, for programs that have only the folder.
+      costs: by which the network chooses how to convolve, if they are its own.
     """
+    if costs is not None:
+      records.write_json(self.costs, costs.as_json())
     records.write_json(self.config, config)
     records.write_json(self.layers, layers)
 

@@ -1,6 +1,7 @@
 """What in the architecture breaks or builds in a symmetry: Flax layers."""
 
 from symjax.nn.attention import DeepSets, SelfAttention
+from symjax.nn.conv import CostTable, conv1d, conv2d
 from symjax.nn.equivariance_report import (
   LayerEquivariance,
   Symmetry,
@@ -27,6 +28,7 @@ __all__ = [
   'MODES',
   'Conv',
   'ConvPolicy',
+  'CostTable',
   'DeepSets',
   'GroupBatchNorm',
   'GroupConv',
@@ -40,6 +42,8 @@ __all__ = [
   'Symmetry',
   'Window',
   'adaptive_average_pool',
+  'conv1d',
+  'conv2d',
   'downsampling_marks',
   'equivariance_report',
   'equivariance_reports',

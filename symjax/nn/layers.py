@@ -6,10 +6,10 @@ import numpy as np
 from flax import linen as nn
 from flax.linen import dtypes
 from flax.typing import Dtype, Initializer
-from jax import lax
 
 from symjax.errors import UserError
 from symjax.nn import padding
+from symjax.nn.conv import conv2d
 from symjax.nn.policy import ConvPolicy
 from symjax.nn.window import Widths, Window
 
@@ -32,7 +32,7 @@ class Conv(nn.Module):
     dilation: pixels between taps.
     groups: channel groups; `groups` equal to the input channels is depthwise.
     use_bias: whether a bias follows.
-    policy: border mode and width rule.
+    policy: border mode, width rule and algorithm.
     dtype: of the computation; the parameters are held in `param_dtype`.
   """
 
@@ -132,24 +132,28 @@ def convolve(
     kernel: [kernel height, kernel width, in / groups, out].
     bias: [out], or None.
     window: the kernel's, as the policy pads it on this map; it fits there.
-    policy: border mode.
+    policy: border mode and algorithm.
     groups: channel groups.
 
   Returns:
     [batch, height', width', out].
   """
-  y = lax.conv_general_dilated(
-    padding.pad(x, window.widths, policy.padding),
+  size = (x.shape[1], x.shape[2])
+  widths = window.widths
+  if policy.padding not in ('zero', 'partial'):
+    x, widths = padding.pad(x, widths, policy.padding), ((0, 0), (0, 0))
+  y = conv2d(
+    x,
     kernel,
-    window_strides=window.stride,
-    padding='VALID',
-    rhs_dilation=window.dilation,
-    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-    feature_group_count=groups,
+    window.stride,
+    widths,
+    window.dilation,
+    groups,
+    policy.algorithm,
+    policy.costs,
   )
   bias = None if bias is None else bias[None, None, None, :]
   if policy.padding == 'partial':
-    size = (x.shape[1], x.shape[2])
     ratio = padding.partial_ratio(window, size)[None, :, :, None]
     y = y * jnp.asarray(ratio, y.dtype)
     if bias is not None:

@@ -4,6 +4,7 @@ import dataclasses
 
 from symjax.errors import UserError
 from symjax.nn import padding
+from symjax.nn.conv import CHOICES, CostTable
 from symjax.nn.window import Window, same_widths
 
 WIDTHS = ('explicit', 'same')
@@ -11,7 +12,7 @@ WIDTHS = ('explicit', 'same')
 
 @dataclasses.dataclass(frozen=True)
 class ConvPolicy:
-  """How the convolutions and poolings of a network treat the border.
+  """How the convolutions and poolings of a network treat the border, and compute.
 
   The parameter tree of a network is the same under every policy, so weights trained
   under one load under another.
@@ -21,15 +22,22 @@ class ConvPolicy:
     widths: 'explicit' pads what the layer says at any stride, as PyTorch does;
       'same' is TensorFlow's rule, whose widths depend on the map and which at
       stride 2 is the mirror image of PyTorch's.
+    algorithm: of the convolutions, one of `symjax.nn.conv.CHOICES`. Under any but
+      'xla', a CPU computes what `jax.jvp` cannot differentiate; gradients are at home
+      in all.
+    costs: the times by which 'auto' chooses; None is the table that comes with symjax.
   """
 
   padding: str = 'zero'
   widths: str = 'explicit'
+  algorithm: str = 'auto'
+  costs: CostTable | None = None
 
   def __post_init__(self) -> None:
     for field, value, choices in (
       ('padding', self.padding, padding.MODES),
       ('widths', self.widths, WIDTHS),
+      ('algorithm', self.algorithm, CHOICES),
     ):
       if value not in choices:
         raise UserError(f'unknown {field} {value!r}; choose from {", ".join(choices)}')

@@ -26,7 +26,8 @@ def lie_derivative(
 
   Args:
     apply: f, on [batch, ...] arrays; it must have a forward-mode derivative, as plain
-      JAX has and functions with a custom VJP have not.
+      JAX has and functions with a custom VJP have not; networks of symjax have it
+      under `ConvPolicy(algorithm='xla')`.
     flow_in: moves inputs, such as `rotation_flow`.
     flow_out: moves outputs; `still` for vectors, which are to be invariant.
     x: [batch, height, width, ...] inputs, taken in float32 at least.

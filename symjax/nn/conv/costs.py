@@ -1,0 +1,205 @@
+"""Which algorithm is fastest, from times measured on shapes like it."""
+
+import dataclasses
+import functools
+import importlib.resources
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from symjax.errors import UserError
+from symjax.nn.conv.passes import ALGORITHMS, PASSES, Plan
+from symjax.nn.conv.problem import Problem
+from symjax.nn.window import Window
+
+_NEIGHBOURS = 3
+# Of the logarithms of a problem's sizes in its place among others: what tells the times
+# of a measured problem best from those of all others. Batch, positions, channels,
+# features, taps, stride.
+_WEIGHTS = np.array([0.3, 1.0, 1.0, 1.0, 3.0, 3.0])
+_TAPS = 4
+# A convolution of fewer multiplications takes less than a millisecond by any algorithm,
+# and XLA's own is the quickest to compile.
+_SMALL = 2e7
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+  """The times of one pass of one float32 convolution.
+
+  Attributes:
+    name: of the pass, one of `PASSES`.
+    problem: its shapes.
+    seconds: algorithm -> time, of those that can do it.
+  """
+
+  name: str
+  problem: Problem
+  seconds: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CostTable:
+  """Measured times, and estimates of others from them.
+
+  Attributes:
+    hardware: where they were measured, in words.
+    measurements: of every pass.
+  """
+
+  hardware: str
+  measurements: tuple[Measurement, ...]
+
+  def estimate(self, name: str, algorithm: str, problem: Problem) -> float | None:
+    """Seconds that a pass takes, or None where no kernel as small was measured.
+
+    The time of a multiplication, on a logarithmic scale, is averaged over the nearest
+    measured shapes, near ones weighing more.
+    """
+    known = self._known.get((name, algorithm))
+    if known is None:
+      return None
+    places, rates = known
+    place = _place(problem)
+    if place[_TAPS] < places[:, _TAPS].min():
+      return None
+    distances = ((places - place) ** 2).sum(axis=1)
+    nearest = np.argsort(distances, kind='stable')[:_NEIGHBOURS]
+    weights = 1 / (distances[nearest] + 1e-6)
+    rate = float(weights @ rates[nearest] / weights.sum())
+    return problem.multiplications * math.exp(rate)
+
+  def fastest(self, name: str, problem: Problem) -> str:
+    """The algorithm of the least estimate, among those that can do it."""
+    estimates = {
+      algorithm: seconds
+      for algorithm, module in ALGORITHMS.items()
+      if module.supports(problem)
+      and (seconds := self.estimate(name, algorithm, problem)) is not None
+    }
+    return min(estimates, key=lambda algorithm: estimates[algorithm], default='xla')
+
+  def as_json(self) -> dict[str, Any]:
+    """The table in plain values, which `parse` takes back; times in microseconds."""
+    rows = []
+    for row in self.measurements:
+      window = row.problem.window
+      rows.append(
+        {
+          'pass': row.name,
+          'batch': row.problem.batch,
+          'size': list(row.problem.size),
+          'channels': row.problem.channels,
+          'features': row.problem.features,
+          'kernel': list(window.kernel),
+          'stride': list(window.stride),
+          'widths': [list(widths) for widths in window.widths],
+          'microseconds': {
+            name: round(1e6 * seconds, 1) for name, seconds in row.seconds.items()
+          },
+        }
+      )
+    return {'hardware': self.hardware, 'measurements': rows}
+
+  @functools.cached_property
+  def _known(self) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
+    """(pass, algorithm) -> places [n, features], logarithmic rates [n]."""
+    known: dict[tuple[str, str], list[tuple[np.ndarray, float]]] = {}
+    for measurement in self.measurements:
+      place = _place(measurement.problem)
+      for algorithm, seconds in measurement.seconds.items():
+        rate = math.log(seconds / measurement.problem.multiplications)
+        known.setdefault((measurement.name, algorithm), []).append((place, rate))
+    return {
+      key: (
+        np.stack([place for place, _ in rows]),
+        np.array([rate for _, rate in rows]),
+      )
+      for key, rows in known.items()
+    }
+
+
+def make_plan(problem: Problem, table: CostTable) -> Plan:
+  """The fastest algorithm of each pass.
+
+  XLA's own is left to do what was not measured, channel groups and dilated kernels, and
+  where nothing is to be gained.
+  """
+  unknown = problem.groups > 1 or problem.window.dilation != (1, 1)
+  if unknown or problem.multiplications < _SMALL:
+    return Plan('xla', 'xla', 'xla')
+  return Plan(*(table.fastest(name, problem) for name in PASSES))
+
+
+@functools.cache
+def shipped() -> CostTable:
+  """The times of a CPU of two cores with AVX-512, which come with symjax."""
+  file = importlib.resources.files('symjax.nn.conv') / 'cpu_costs.json'
+  return parse(json.loads(file.read_text()))
+
+
+def read_cost_table(path: str | Path) -> CostTable:
+  """A table that `run.benchmark conv --calibrate` wrote.
+
+  Raises:
+    UserError: the file cannot be read, or holds something else.
+  """
+  try:
+    return parse(json.loads(Path(path).read_text()))
+  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    raise UserError(
+      f'{path} holds no cost table of convolutions ({error}); write one by '
+      '`python -m run.benchmark conv --calibrate=FILE`'
+    ) from error
+
+
+def parse(table: Mapping[str, Any]) -> CostTable:
+  """A table from what `CostTable.as_json` made of it.
+
+  Raises:
+    KeyError, TypeError, ValueError: it is something else.
+  """
+  measurements = tuple(
+    Measurement(row['pass'], _problem(row), _seconds(row))
+    for row in table['measurements']
+  )
+  if not measurements:
+    raise ValueError('it has no measurements')
+  return CostTable(str(table['hardware']), measurements)
+
+
+def _problem(row: Mapping[str, Any]) -> Problem:
+  (down, across), (height, width) = row['stride'], row['kernel']
+  (top, bottom), (left, right) = row['widths']
+  window = Window((height, width), (down, across), ((top, bottom), (left, right)))
+  rows, columns = row['size']
+  return Problem(
+    row['batch'], (rows, columns), row['channels'], row['features'], window
+  )
+
+
+def _seconds(row: Mapping[str, Any]) -> dict[str, float]:
+  seconds = {name: value / 1e6 for name, value in row['microseconds'].items()}
+  if row['pass'] not in PASSES or not set(seconds) <= set(ALGORITHMS):
+    raise ValueError(f'unknown pass or algorithm in {dict(row)}')
+  if not all(0 < value < math.inf for value in seconds.values()):
+    raise ValueError(f'a time that is not positive in {dict(row)}')
+  return seconds
+
+
+def _place(problem: Problem) -> np.ndarray:
+  """Where a problem lies among others: weighted logarithms of its sizes."""
+  return _WEIGHTS * np.log2(
+    [
+      problem.batch,
+      math.prod(problem.output_size),
+      problem.channels,
+      problem.features,
+      math.prod(problem.window.kernel),
+      math.prod(problem.window.stride),
+    ]
+  )
