@@ -3,20 +3,35 @@
 python -m run.benchmark profile
 python -m run.benchmark input [--config=configs/digits_vgg.py]
 python -m run.benchmark optimizer
+python -m run.benchmark conv [--calibrate=FILE | --cost_table=FILE]
+python -m run.benchmark train_step [--cost_table=FILE]
 """
 
 import json
 
+from absl import flags
+
 from run import command
 from symjax.experiments.benchmark import run_benchmark
+from symjax.nn.conv import read_cost_table
 
 command.define_config(default='configs/digits_vgg.py')
 command.define_data()
+_CALIBRATE = flags.DEFINE_string(
+  'calibrate', None, "of conv: file for this machine's times of convolutions"
+)
+_COST_TABLE = flags.DEFINE_string(
+  'cost_table', None, 'of conv and train_step: such a file, to choose algorithms by'
+)
 
 
 def main(name: str) -> None:
   """Runs the benchmark of this name."""
-  for record in run_benchmark(name, command.config(), *command.data_folders()):
+  costs = None if _COST_TABLE.value is None else read_cost_table(_COST_TABLE.value)
+  records = run_benchmark(
+    name, command.config(), *command.data_folders(), costs, _CALIBRATE.value
+  )
+  for record in records:
     print(json.dumps(record), flush=True)
 
 

@@ -254,12 +254,21 @@ def test_panels_keep_their_height_whatever_surrounds_them(name):
   np.testing.assert_allclose(heights, 1.2 if name == 'curves' else 2.2, atol=0.05)
 
 
+def frontier():
+  """Kernel sizes at which the FFT gets faster; at one it always is, at one never."""
+  setting = {'dimensions': 2, 'channels': 8, 'batch': 1}
+  kernels = {16: None, 32: 30.0, 64: 15.0, 128: 0.0}
+  rows = [{**setting, 'size': size, 'kernel': k} for size, k in kernels.items()]
+  return [*rows, {**setting, 'dimensions': 1, 'size': 4096, 'kernel': 100.0}]
+
+
 def save_all(folder):
   """Writes all figures and returns their paths."""
   paths = [folder / f'{name}.png' for name in figures.__all__]
-  broken, first, evolved, grid, profiled, curved, compared, swept = (
+  crossed, broken, first, evolved, grid, profiled, curved, compared, swept = (
     folder / f'{name}.png'
     for name in (
+      'crossovers',
       'equivariance_errors',
       'first_filters',
       'symmetry_over_training',
@@ -270,6 +279,7 @@ def save_all(folder):
       'sweep_results',
     )
   )
+  figures.crossovers(frontier(), crossed, CAPTION)
   figures.equivariance_errors(errors(4), broken, CAPTION)
   figures.first_filters(first_layer([''], 20, 3, 3, 3), first, CAPTION)
   figures.mean_kernels(record(), grid, CAPTION, shapes('vgg'))

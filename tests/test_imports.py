@@ -33,7 +33,9 @@ FOREIGN = {
 }
 
 # Compared with where it is there; nothing needs it.
-OPTIONAL = {'experiments/benchmark/eager.py': {'torch'}}
+OPTIONAL = {
+  f'experiments/benchmark/{name}.py': {'torch'} for name in ('eager', 'torch_training')
+}
 
 
 def imported(path):

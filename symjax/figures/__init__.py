@@ -4,6 +4,7 @@ Each function takes plain values as read from JSON and writes one PNG of 150 dot
 per inch, whole or not at all, the same bytes for the same records.
 """
 
+from symjax.figures.crossover import crossovers
 from symjax.figures.curves import training_curves
 from symjax.figures.equivariance import equivariance_errors
 from symjax.figures.evolution import symmetry_over_training
@@ -14,6 +15,7 @@ from symjax.figures.sweep import sweep_results
 from symjax.figures.table2 import table2_courses
 
 __all__ = [
+  'crossovers',
   'equivariance_errors',
   'first_filters',
   'mean_kernels',
