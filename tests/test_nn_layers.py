@@ -77,3 +77,22 @@ def test_adaptive_average_pool_averages_pytorchs_cells(key, size, cells):
       )
       expected = np.asarray(x, np.float64)[:, rows, columns].mean(axis=(1, 2))
       np.testing.assert_allclose(y[:, i, j], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize('side', [6, 7])
+def test_tiles_are_pooled_as_linen_pools_them(key, side):
+  x = jax.random.normal(key, (2, side, side, 3))
+
+  def values_and_gradient(pool):
+    y, pull = jax.vjp(pool, x)
+    return y, pull(y)[0]
+
+  ours = values_and_gradient(lambda x: MaxPool((2, 2)).apply({}, x))
+  theirs = values_and_gradient(lambda x: nn.max_pool(x, (2, 2), (2, 2)))
+  jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
+def test_pixels_that_share_a_maximum_share_its_gradient():
+  """The gradient of a mirrored map is the mirrored gradient, also of a flat one."""
+  gradient = jax.grad(lambda x: MaxPool((2, 2)).apply({}, x).sum())
+  np.testing.assert_array_equal(gradient(jnp.ones((1, 2, 2, 1))), 0.25)

@@ -7,7 +7,7 @@ import jax
 from flax import linen as nn
 
 from symjax.errors import UserError
-from symjax.nn.layers import require_fit
+from symjax.nn.layers import max_pool, require_fit
 from symjax.nn.policy import ConvPolicy
 from symjax.nn.window import Window
 
@@ -70,7 +70,7 @@ class GroupMaxPool(nn.Module):
     window = self.window(size)
     require_fit(self, window, size)
     planes = x.reshape(*x.shape[:3], -1)
-    y = nn.max_pool(planes, window.kernel, window.stride, window.widths)
+    y = max_pool(planes, window)
     return y.reshape(*y.shape[:3], *x.shape[3:])
 
 

@@ -114,7 +114,29 @@ class MaxPool(nn.Module):
     size = (x.shape[1], x.shape[2])
     window = self.window(size)
     require_fit(self, window, size)
+    return max_pool(x, window)
+
+
+def max_pool(x: jax.Array, window: Window) -> jax.Array:
+  """The maximum over a window, whose border is never the maximum.
+
+  Where windows tile the map, pixels that share a maximum share its gradient, as its
+  symmetry has it; elsewhere the first takes all. The tiles are also several times as
+  fast to differentiate on a CPU.
+
+  Args:
+    x: [batch, height, width, channels].
+    window: without dilation; it fits the map.
+
+  Returns:
+    [batch, height', width', channels].
+  """
+  if window.kernel != window.stride or window.widths != ((0, 0), (0, 0)):
     return nn.max_pool(x, window.kernel, window.stride, window.widths)
+  height, width = window.output_size((x.shape[1], x.shape[2]))
+  rows, columns = window.kernel
+  x = x[:, : height * rows, : width * columns]
+  return x.reshape(-1, height, rows, width, columns, x.shape[-1]).max(axis=(2, 4))
 
 
 def convolve(
