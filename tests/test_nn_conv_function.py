@@ -138,13 +138,12 @@ def test_types_that_differ_are_refused():
     conv2d(jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 1), jnp.bfloat16))
 
 
-@pytest.mark.parametrize('padding', ['zero', 'reflect', 'partial'])
-def test_a_layer_computes_the_same_by_every_algorithm(key, padding):
+def test_a_layer_computes_the_same_by_every_algorithm(key):
   x = jax.random.normal(key, (2, 9, 9, 4))
-  plain = Conv(5, policy=ConvPolicy(padding, algorithm='xla'))
+  plain = Conv(5, policy=ConvPolicy('partial', algorithm='xla'))
   expected, variables = plain.init_with_output(key, x)
   for algorithm in OURS:
-    layer = Conv(5, policy=ConvPolicy(padding, algorithm=algorithm))
+    layer = Conv(5, policy=ConvPolicy('partial', algorithm=algorithm))
     close(layer.apply(variables, x), expected)
 
 

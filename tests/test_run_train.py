@@ -1,5 +1,6 @@
 """The main job as a user meets it: commands, files, and errors of one line."""
 
+import importlib
 import json
 import os
 import pathlib
@@ -17,6 +18,8 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from symjax.checkpoints import CheckpointStore
+from symjax.experiments.data import load_splits
+from symjax.experiments.setup import build
 from symjax.experiments.workdir import Workdir
 from symjax.records import Log
 
@@ -246,8 +249,27 @@ def test_equivariance_is_of_a_run_or_of_a_config(flags, message):
   assert len(result.stderr.strip().splitlines()) == 1
 
 
+def smoke_config(name):
+  """Plain values of a config's smoke variant."""
+  return importlib.import_module(f'configs.{name}').get_config('smoke').to_dict()
+
+
 @pytest.mark.parametrize('config', CONFIGS)
-def test_every_config_has_a_smoke_variant_that_runs(config, tmp_path):
+def test_every_config_has_a_smoke_variant(config, tmp_path):
+  """Its data are there, and its network and optimiser can be made."""
+  values = smoke_config(config)
+  train = load_splits(values['data'], str(tmp_path), None)['train']
+  assert len(train.images) == 64
+  setup = build(values, train.images.shape[1:], train.num_classes, 64)
+  assert setup.schedule.steps == 8
+  with jax.numpy_dtype_promotion('standard'):
+    assert jax.eval_shape(setup.create_state).params
+
+
+@pytest.mark.parametrize(
+  'config', {smoke_config(name)['model']['name']: name for name in CONFIGS}.values()
+)
+def test_a_config_of_every_network_runs(config, tmp_path):
   result = run(
     'train',
     f'--config=configs/{config}.py:smoke',

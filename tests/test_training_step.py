@@ -56,11 +56,10 @@ def mesh_of(count):
   )
 
 
-@pytest.mark.parametrize('head', ['average', 'classifier'])
-def test_four_devices_compute_what_one_does(float64, standard_promotion, head):
+def test_four_devices_compute_what_one_does(float64, standard_promotion):
   """BatchNorm, dropout and augmentation see the global batch: float64, 10 steps."""
   (one, losses), (four, _) = (
-    run(mesh_of(count), 'float64', 10, head=head) for count in (1, 4)
+    run(mesh_of(count), 'float64', 10, head='classifier') for count in (1, 4)
   )
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-9),

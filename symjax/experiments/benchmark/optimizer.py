@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
-import numpy as np
 import optax
 
 from symjax.experiments.benchmark.compare import compare
 from symjax.experiments.benchmark.eager import eager_descent
 from symjax.experiments.benchmark.kernels import vgg_kernels
+from symjax.experiments.benchmark.training import CLASSES, SHAPE, training_step
 from symjax.models import get_model
 from symjax.optim import (
   by_path,
@@ -20,14 +20,9 @@ from symjax.optim import (
   start_on_sphere,
   unit_norm,
 )
-from symjax.training import devices
-from symjax.training.images import Augmentation, Normalization
-from symjax.training.state import create_state
-from symjax.training.step import make_train_step
-from symjax.training.tasks import Classification
 
 _RATE = 0.1
-_BATCH, _SHAPE, _CLASSES = 32, (32, 32, 3), 10  # Of CIFAR-10.
+_BATCH = 32
 _REPEATS = 9  # Of training steps, which take seconds on a CPU.
 
 
@@ -55,7 +50,7 @@ def benchmark_optimizer() -> Iterator[dict[str, Any]]:
     _training('sphere'),
     _training('flat'),
     'the same step with plain SGD: forward, backward, update of a full VGG-16 with '
-    f'BatchNorm and one dense layer, {_BATCH} images {list(_SHAPE)}, float32',
+    f'BatchNorm and one dense layer, {_BATCH} images {list(SHAPE)}, float32',
     _REPEATS,
   )
   yield record | {'overhead': record['ratio'] - 1}
@@ -93,7 +88,7 @@ def _update(optimizer: optax.GradientTransformation) -> Callable[[], None]:
 
 def _training(name: str) -> Callable[[], None]:
   """A function that trains a full VGG-16 for one step of SGD, 'flat' or on spheres."""
-  model: Any = get_model('vgg', _CLASSES, batch_norm=True, head='average')
+  model: Any = get_model('vgg', CLASSES, batch_norm=True, head='average')
   flat = optax.sgd(_RATE)
   optimizer = {
     'flat': flat,
@@ -102,32 +97,9 @@ def _training(name: str) -> Callable[[], None]:
       sphere_rules(model.normalized_kernels),
     ),
   }[name]
-  normalization = Normalization((0.5,) * 3, (0.25,) * 3)
-  mesh = devices.make_mesh(_BATCH)
-  step = devices.jit(
-    make_train_step(
-      model, optimizer, Classification(), normalization, Augmentation(), seed=0
-    ),
-    mesh,
-    donate_state=True,
+  return training_step(
+    model,
+    optimizer,
+    _BATCH,
+    functools.partial(start_on_sphere, normalized_kernels=model.normalized_kernels),
   )
-  start = functools.partial(
-    start_on_sphere, normalized_kernels=model.normalized_kernels
-  )
-  create = functools.partial(create_state, model, optimizer, _SHAPE, 0, start)
-  state = jax.jit(create, out_shardings=devices.replicated(mesh))()
-  rng = np.random.default_rng(0)
-  batch = devices.place_batch(
-    mesh,
-    {
-      'image': rng.integers(0, 256, (_BATCH, *_SHAPE), np.uint8),
-      'label': rng.integers(0, _CLASSES, _BATCH, np.int32),
-    },
-  )
-
-  def train() -> None:
-    nonlocal state
-    state, _ = step(state, batch)
-    jax.block_until_ready(state)
-
-  return train

@@ -20,11 +20,28 @@ import scipy.fft
 from jax import lax
 
 from symjax.nn.conv.chunks import count_chunks, map_chunks, sum_chunks
-from symjax.nn.conv.problem import Problem
+from symjax.nn.conv.problem import Problem, transposed_kernel
 
 # Of spectra at a time.
 _CHUNK_BYTES = 32 * 2**20
 _SHORTEST = 32  # Outputs of a block: more blocks only take longer to compile.
+
+
+@dataclasses.dataclass(frozen=True)
+class Blocks:
+  """How the outputs are cut; every field is (vertical, horizontal).
+
+  Attributes:
+    sides: outputs of a block.
+    counts: blocks.
+    extents: inputs that a block of outputs needs.
+    lengths: of the transforms.
+  """
+
+  sides: tuple[int, int]
+  counts: tuple[int, int]
+  extents: tuple[int, int]
+  lengths: tuple[int, int]
 
 
 def supports(problem: Problem) -> bool:
@@ -42,32 +59,23 @@ def forward(x: jax.Array, kernel: jax.Array, problem: Problem) -> jax.Array:
 
 def input_gradient(dy: jax.Array, kernel: jax.Array, problem: Problem) -> jax.Array:
   """The cotangent of the map, [batch, height, width, channels]."""
-  dense = _dense(problem)
-  height, width, channels, features = kernel.shape
-  turned = jnp.flip(kernel, (0, 1)).reshape(
-    height, width, channels, problem.groups, features // problem.groups
+  turned = transposed_kernel(kernel, problem.groups)
+  return _correlate(
+    _filled(dy, problem),
+    _spread(turned, problem.window.dilation),
+    _dense(problem).transposed(),
   )
-  turned = turned.transpose(0, 1, 4, 3, 2)
-  turned = turned.reshape(height, width, -1, problem.channels)
-  turned = _spread(turned, problem.window.dilation)
-  return _correlate(_filled(dy, problem), turned, dense.transposed())
 
 
 def kernel_gradient(x: jax.Array, dy: jax.Array, problem: Problem) -> jax.Array:
   """The cotangent of the kernel, [height, width, channels / groups, features]."""
   dense = _dense(problem)
-  sides, counts = _blocks(dense)
-  halo = [
-    side + taps - 1 for side, taps in zip(sides, dense.window.kernel, strict=True)
-  ]
-  lengths = [scipy.fft.next_fast_len(length, real=True) for length in halo]
+  blocks = _cut(dense)
   groups = problem.groups
 
   def correlate(x: jax.Array, dy: jax.Array) -> jax.Array:
-    inputs = _by_group(
-      _spectrum(_input_blocks(x, dense, sides, counts), lengths), groups
-    )
-    outputs = _by_group(_spectrum(_output_blocks(dy, sides, counts), lengths), groups)
+    inputs = _spectrum(_input_blocks(x, dense, blocks), blocks, groups)
+    outputs = _spectrum(_output_blocks(dy, blocks), blocks, groups)
     # [frequencies, groups, channels, features], summed over images and blocks.
     return jnp.einsum('nfgi,nfgo->fgio', inputs, outputs.conj())
 
@@ -76,11 +84,11 @@ def kernel_gradient(x: jax.Array, dy: jax.Array, problem: Problem) -> jax.Array:
     correlate,
     x.astype(wide),
     _filled(dy, problem).astype(wide),
-    _chunks(dense, lengths, counts),
+    _chunks(dense, blocks),
   )
-  frequencies = (lengths[0], lengths[1] // 2 + 1)
+  frequencies = (blocks.lengths[0], blocks.lengths[1] // 2 + 1)
   spectrum = spectrum.reshape(*frequencies, *spectrum.shape[1:])
-  dk = jnp.fft.irfft2(spectrum, s=lengths, axes=(0, 1))
+  dk = jnp.fft.irfft2(spectrum, s=blocks.lengths, axes=(0, 1))
   row, column = problem.window.dilation
   taps = dense.window.kernel
   dk = dk[: taps[0] : row, : taps[1] : column]
@@ -90,19 +98,16 @@ def kernel_gradient(x: jax.Array, dy: jax.Array, problem: Problem) -> jax.Array:
 
 def _correlate(x: jax.Array, kernel: jax.Array, dense: Problem) -> jax.Array:
   """The dense correlation of `x` with `kernel`, in `x`'s dtype."""
-  sides, counts = _blocks(dense)
-  halo = [
-    side + taps - 1 for side, taps in zip(sides, dense.window.kernel, strict=True)
-  ]
-  lengths = [scipy.fft.next_fast_len(length, real=True) for length in halo]
+  blocks = _cut(dense)
   wide = np.promote_types(x.dtype, np.float32)
   groups = dense.groups
+  lengths, sides, counts = blocks.lengths, blocks.sides, blocks.counts
   filters = jnp.fft.rfft2(kernel.astype(wide), s=lengths, axes=(0, 1)).conj()
   filters = filters.reshape(-1, kernel.shape[2], groups, kernel.shape[3] // groups)
 
   def convolve(x: jax.Array) -> jax.Array:
-    blocks = _input_blocks(x.astype(wide), dense, sides, counts)
-    inputs = _by_group(_spectrum(blocks, lengths), groups)
+    parts = _input_blocks(x.astype(wide), dense, blocks)
+    inputs = _spectrum(parts, blocks, groups)
     spectrum = jnp.einsum('nfgi,figo->nfgo', inputs, filters)
     spectrum = spectrum.reshape(-1, lengths[0], lengths[1] // 2 + 1, dense.features)
     y = jnp.fft.irfft2(spectrum, s=lengths, axes=(1, 2))[:, : sides[0], : sides[1]]
@@ -111,7 +116,7 @@ def _correlate(x: jax.Array, kernel: jax.Array, dense: Problem) -> jax.Array:
     height, width = dense.output_size
     return y[:, :height, :width].astype(x.dtype)
 
-  return map_chunks(convolve, x, _chunks(dense, lengths, counts))
+  return map_chunks(convolve, x, _chunks(dense, blocks))
 
 
 def _dense(problem: Problem) -> Problem:
@@ -142,15 +147,18 @@ def _filled(dy: jax.Array, problem: Problem) -> jax.Array:
   return lax.pad(dy, jnp.zeros((), dy.dtype), (*borders, (0, 0, 0)))
 
 
-def _blocks(dense: Problem) -> tuple[tuple[int, int], tuple[int, int]]:
-  """Sides and numbers of the blocks of outputs, (vertical, horizontal)."""
-  sides, counts = [], []
+def _cut(dense: Problem) -> Blocks:
+  """The blocks of which the transforms and products are the least work."""
+  cuts: list[tuple[int, int, int, int]] = []
   for taps, positions in zip(dense.window.kernel, dense.output_size, strict=True):
-    most = max(1, positions // _SHORTEST)
-    count = min(range(1, most + 1), key=lambda n: _work(n, taps, positions))
-    sides.append(-(-positions // count))
-    counts.append(-(-positions // sides[-1]))
-  return (sides[0], sides[1]), (counts[0], counts[1])
+    counts = range(1, max(1, positions // _SHORTEST) + 1)
+    count = min(counts, key=lambda n: _work(n, taps, positions))
+    side = -(-positions // count)
+    extent = side + taps - 1
+    length = scipy.fft.next_fast_len(extent, real=True)
+    cuts.append((side, -(-positions // side), extent, length))
+  down, across = cuts
+  return Blocks(*zip(down, across, strict=True))
 
 
 def _work(count: int, taps: int, positions: int) -> float:
@@ -159,56 +167,49 @@ def _work(count: int, taps: int, positions: int) -> float:
   return count * length * (1 + math.log2(length))
 
 
-def _input_blocks(
-  x: jax.Array, dense: Problem, sides: tuple[int, int], counts: tuple[int, int]
-) -> jax.Array:
-  """Blocks and what the kernel reaches beyond: [n * blocks, rows, columns, ...]."""
+def _input_blocks(x: jax.Array, dense: Problem, blocks: Blocks) -> jax.Array:
+  """Blocks with what the kernel reaches beyond, [n * blocks, rows, columns, ...]."""
   borders = [(0, 0, 0)]
-  extents = []
   for axis in range(2):
-    extent = sides[axis] * counts[axis] + dense.window.kernel[axis] - 1
+    side, count, extent = (
+      values[axis] for values in (blocks.sides, blocks.counts, blocks.extents)
+    )
     low = dense.window.widths[axis][0]
-    borders.append((low, extent - low - x.shape[axis + 1], 0))
-    extents.append(sides[axis] + dense.window.kernel[axis] - 1)
+    borders.append((low, side * (count - 1) + extent - low - x.shape[axis + 1], 0))
   x = lax.pad(x, jnp.zeros((), x.dtype), (*borders, (0, 0, 0)))
-  rows = [
-    lax.slice_in_dim(x, i * sides[0], i * sides[0] + extents[0], axis=1)
-    for i in range(counts[0])
-  ]
-  blocks = [
-    lax.slice_in_dim(row, j * sides[1], j * sides[1] + extents[1], axis=2)
-    for row in rows
-    for j in range(counts[1])
-  ]
-  return jnp.stack(blocks, axis=1).reshape(-1, *extents, x.shape[-1])
+  parts = [x]
+  for axis in range(2):
+    side, extent = blocks.sides[axis], blocks.extents[axis]
+    parts = [
+      lax.slice_in_dim(part, i * side, i * side + extent, axis=axis + 1)
+      for part in parts
+      for i in range(blocks.counts[axis])
+    ]
+  return jnp.stack(parts, axis=1).reshape(-1, *blocks.extents, x.shape[-1])
 
 
-def _output_blocks(
-  dy: jax.Array, sides: tuple[int, int], counts: tuple[int, int]
-) -> jax.Array:
+def _output_blocks(dy: jax.Array, blocks: Blocks) -> jax.Array:
   """Blocks of the outputs' gradient, [n * blocks, rows, columns, features]."""
   n, height, width, features = dy.shape
+  (rows, columns), (down, across) = blocks.sides, blocks.counts
   borders = (
     (0, 0, 0),
-    (0, counts[0] * sides[0] - height, 0),
-    (0, counts[1] * sides[1] - width, 0),
+    (0, down * rows - height, 0),
+    (0, across * columns - width, 0),
     (0, 0, 0),
   )
   dy = lax.pad(dy, jnp.zeros((), dy.dtype), borders)
-  dy = dy.reshape(n, counts[0], sides[0], counts[1], sides[1], features)
-  return dy.transpose(0, 1, 3, 2, 4, 5).reshape(-1, *sides, features)
+  dy = dy.reshape(n, down, rows, across, columns, features)
+  return dy.transpose(0, 1, 3, 2, 4, 5).reshape(-1, rows, columns, features)
 
 
-def _spectrum(blocks: jax.Array, lengths: list[int]) -> jax.Array:
-  """[blocks, frequencies, channels], complex."""
-  spectrum = jnp.fft.rfft2(blocks, s=lengths, axes=(1, 2))
-  return spectrum.reshape(spectrum.shape[0], -1, spectrum.shape[-1])
+def _spectrum(parts: jax.Array, blocks: Blocks, groups: int) -> jax.Array:
+  """[blocks, frequencies, groups, channels / groups], complex."""
+  spectrum = jnp.fft.rfft2(parts, s=blocks.lengths, axes=(1, 2))
+  return spectrum.reshape(spectrum.shape[0], -1, groups, parts.shape[-1] // groups)
 
 
-def _by_group(spectrum: jax.Array, groups: int) -> jax.Array:
-  return spectrum.reshape(*spectrum.shape[:2], groups, -1)
-
-
-def _chunks(dense: Problem, lengths: list[int], counts: tuple[int, int]) -> int:
-  values = math.prod(lengths) * math.prod(counts) * (dense.channels + dense.features)
-  return count_chunks(dense.batch, 4 * values, _CHUNK_BYTES)
+def _chunks(dense: Problem, blocks: Blocks) -> int:
+  values = math.prod(blocks.lengths) * math.prod(blocks.counts)
+  per_image = 4 * values * (dense.channels + dense.features)
+  return count_chunks(dense.batch, per_image, _CHUNK_BYTES)

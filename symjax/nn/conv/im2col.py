@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 
 from symjax.nn.conv.chunks import count_chunks, map_chunks, sum_chunks
-from symjax.nn.conv.problem import Problem
+from symjax.nn.conv.problem import Problem, transposed_kernel
 
 # Of patches at a time: bounds the memory, and should fit into the cores' caches.
 _CHUNK_BYTES = 8 * 2**20
@@ -40,7 +40,7 @@ def forward(x: jax.Array, kernel: jax.Array, problem: Problem) -> jax.Array:
 def input_gradient(dy: jax.Array, kernel: jax.Array, problem: Problem) -> jax.Array:
   """The cotangent of the map, [batch, height, width, channels]."""
   if problem.window.stride == (1, 1):
-    return forward(dy, _turned(kernel, problem), problem.transposed())
+    return forward(dy, transposed_kernel(kernel, problem.groups), problem.transposed())
   weights = _grouped_kernel(kernel, problem)
 
   def spread(dy: jax.Array) -> jax.Array:
@@ -144,13 +144,6 @@ def _grouped_kernel(kernel: jax.Array, problem: Problem) -> jax.Array:
   """[groups, taps * channels / groups, features / groups]."""
   rows = math.prod(kernel.shape[:3])
   return jnp.moveaxis(kernel.reshape(rows, problem.groups, -1), 1, 0)
-
-
-def _turned(kernel: jax.Array, problem: Problem) -> jax.Array:
-  """The kernel by which the outputs' gradient becomes the inputs'."""
-  height, width, channels, _ = kernel.shape
-  kernel = jnp.flip(kernel, (0, 1)).reshape(height, width, channels, problem.groups, -1)
-  return kernel.transpose(0, 1, 4, 3, 2).reshape(height, width, -1, problem.channels)
 
 
 def _chunks(problem: Problem, x: jax.Array) -> int:

@@ -3,6 +3,9 @@
 import dataclasses
 import math
 
+import jax
+import jax.numpy as jnp
+
 from symjax.nn.window import Widths, Window
 
 
@@ -69,3 +72,17 @@ def _transposed_widths(window: Window, axis: int) -> Widths:
   reach = window.dilation[axis] * (window.kernel[axis] - 1)
   low, high = window.widths[axis]
   return reach - low, reach - high
+
+
+def transposed_kernel(kernel: jax.Array, groups: int) -> jax.Array:
+  """The kernel of the transposed problem, [height, width, features / groups, channels].
+
+  Args:
+    kernel: [height, width, channels / groups, features].
+    groups: channel groups.
+  """
+  height, width, channels, features = kernel.shape
+  turned = jnp.flip(kernel, (0, 1))
+  turned = turned.reshape(height, width, channels, groups, features // groups)
+  turned = turned.transpose(0, 1, 4, 3, 2)
+  return turned.reshape(height, width, features // groups, groups * channels)
