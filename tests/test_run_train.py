@@ -266,9 +266,12 @@ def test_every_config_has_a_smoke_variant(config, tmp_path):
     assert jax.eval_shape(setup.create_state).params
 
 
-@pytest.mark.parametrize(
-  'config', {smoke_config(name)['model']['name']: name for name in CONFIGS}.values()
-)
+# A config for each; a VGG's is `finished`.
+NETWORKS = {smoke_config(name)['model']['name']: name for name in CONFIGS}
+NETWORKS.pop('vgg')
+
+
+@pytest.mark.parametrize('config', NETWORKS.values())
 def test_a_config_of_every_network_runs(config, tmp_path):
   result = run(
     'train',
