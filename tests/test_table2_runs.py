@@ -11,7 +11,8 @@ from symjax.data import fake_dataset
 from symjax.errors import UserError
 from symjax.experiments.table2 import METHODS, Protocol
 from symjax.experiments.table2.cell import draw_splits
-from symjax.experiments.table2.runs import Cell, Images, make_mesh, over_runs
+from symjax.experiments.table2.runs import Cell, Images
+from symjax.experiments.table2.spread import make_mesh, over_runs
 from symjax.models import ArchBN
 
 PROTOCOL = Protocol(

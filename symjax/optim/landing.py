@@ -1,6 +1,7 @@
 """The last link of an optimiser on spheres, in few passes over the weights."""
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -31,13 +32,29 @@ def land_update(filter_axes: FilterAxes = None) -> optax.GradientTransformation:
   Raises:
     UserError: as `unit_norm`.
   """
+  return last_link(land, filter_axes)
+
+
+def last_link(
+  reach: Callable[[jax.Array, jax.Array, oblique.Axes], jax.Array],
+  filter_axes: FilterAxes,
+) -> optax.GradientTransformation:
+  """Last link of a chain: turns a step u into `reach(w, u, axes)` - w.
+
+  Args:
+    reach: the point on the sphere that a step leads to.
+    filter_axes: of every parameter.
+
+  Raises:
+    UserError: as `unit_norm`.
+  """
 
   def init(params: optax.Params) -> optax.EmptyState:
     check_on_sphere(params, filter_axes)
     return optax.EmptyState()
 
   def difference(w: jax.Array, step: jax.Array, axes: oblique.Axes) -> jax.Array:
-    return land(w, step, axes) - w
+    return reach(w, step, axes) - w
 
   def update(
     updates: optax.Updates, state: optax.EmptyState, params: optax.Params | None = None

@@ -18,13 +18,8 @@ import jax.numpy as jnp
 import optax
 
 from symjax.optim import oblique
-from symjax.optim.filters import (
-  FilterAxes,
-  check_on_sphere,
-  map_filters,
-  require_params,
-)
-from symjax.optim.landing import land_update
+from symjax.optim.filters import FilterAxes, map_filters, require_params
+from symjax.optim.landing import land_update, last_link
 
 
 def unit_norm(
@@ -144,18 +139,4 @@ def retract_update(filter_axes: FilterAxes = None) -> optax.GradientTransformati
   Raises:
     UserError: as `unit_norm`.
   """
-
-  def init(params: optax.Params) -> optax.EmptyState:
-    check_on_sphere(params, filter_axes)
-    return optax.EmptyState()
-
-  def difference(w: jax.Array, step: jax.Array, axes: oblique.Axes) -> jax.Array:
-    return oblique.retract(w, step, axes) - w
-
-  def update(
-    updates: optax.Updates, state: optax.EmptyState, params: optax.Params | None = None
-  ) -> tuple[optax.Updates, optax.EmptyState]:
-    updates = map_filters(difference, filter_axes, require_params(params), updates)
-    return updates, state
-
-  return optax.GradientTransformation(init, update)
+  return last_link(oblique.retract, filter_axes)

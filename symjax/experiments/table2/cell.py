@@ -13,7 +13,8 @@ from symjax import data
 from symjax.errors import UserError
 from symjax.experiments.provenance import provenance
 from symjax.experiments.table2.protocol import Protocol
-from symjax.experiments.table2.runs import Cell, Images, make_mesh, over_runs
+from symjax.experiments.table2.runs import Cell, Images
+from symjax.experiments.table2.spread import make_mesh, over_runs
 from symjax.experiments.table2.stopping import reason_to_stop
 from symjax.progress import progress
 
