@@ -81,6 +81,16 @@ def test_the_shipped_table_knows_the_shapes_that_xla_is_slow_at():
   assert make_plan(wide, shipped()).kernel_gradient != 'xla'
 
 
+def test_the_shipped_table_knows_where_the_fft_overtakes():
+  """At 31x31 taps it is a hundred times as fast; at 3x3 or a large stride never."""
+  large = Window((31, 31), (1, 1), ((15, 15), (15, 15)))
+  problem = Problem(16, (48, 48), 8, 8, large)
+  assert make_plan(problem, shipped()) == Plan('fft', 'fft', 'fft')
+  stem = Window((11, 11), (4, 4), ((2, 2), (2, 2)))  # AlexNet's.
+  plan = make_plan(Problem(16, (224, 224), 3, 64, stem), shipped())
+  assert 'fft' not in dataclasses.astuple(plan)
+
+
 def test_a_table_is_read_as_it_was_written(tmp_path):
   path = tmp_path / 'costs.json'
   path.write_text(json.dumps(TABLE.as_json()))

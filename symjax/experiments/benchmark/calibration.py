@@ -76,6 +76,16 @@ def resnet_problems(batch: int) -> list[Problem]:
   return problems
 
 
+def large_kernel_problems() -> list[Problem]:
+  """Kernels of 9 taps and more, where the FFT comes in; AlexNet's first among them."""
+  shapes = (
+    (16, 32, 16, 16, 9, 1), (64, 16, 16, 32, 9, 1), (16, 32, 16, 16, 11, 1),
+    (8, 64, 3, 64, 11, 2), (32, 64, 3, 64, 11, 4), (16, 32, 16, 16, 15, 1),
+    (8, 64, 3, 16, 15, 1), (8, 32, 8, 8, 31, 1), (4, 64, 4, 8, 31, 1),
+  )  # fmt: skip
+  return [make_problem(*shape) for shape in shapes]
+
+
 def make_problem(
   batch: int, side: int, channels: int, features: int, taps: int, stride: int
 ) -> Problem:

@@ -11,6 +11,7 @@ import numpy as np
 from symjax import records
 from symjax.experiments.benchmark.calibration import (
   calibrate,
+  large_kernel_problems,
   measure,
   random_problems,
   resnet_problems,
@@ -37,7 +38,7 @@ def calibrate_into(path: Path) -> Iterator[dict[str, Any]]:
     `conv_calibration`: how good the choice is at shapes that are left out of the table
     in turn.
   """
-  problems = vgg_problems(_BATCH) + resnet_problems(_BATCH)
+  problems = vgg_problems(_BATCH) + resnet_problems(_BATCH) + large_kernel_problems()
   table = calibrate([*problems, *random_problems(_DRAWN, _SEED)])
   records.write_json(path, table.as_json())
   yield _quality('conv_calibration', leave_out(table))
