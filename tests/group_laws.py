@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from symjax.symmetry import PLANE_GROUPS, transform_features, transform_map
+from symjax.symmetry import PLANE_GROUPS, transform_features
+from symjax.symmetry.transformations import dihedral
 
 ORDERS = {group: len(elements) for group, elements in PLANE_GROUPS.items()}
 TURNING = ('p4', 'p4m')
@@ -14,7 +15,7 @@ def transform(x, element, group):
   """The action on an image or on a map on the group."""
   if x.ndim == 5:
     return transform_features(x, element, group)
-  return transform_map(x, element)
+  return dihedral(element)(x)
 
 
 def departures(apply, x, group):

@@ -14,7 +14,8 @@ from symjax.errors import UserError
 from symjax.models import get_model
 from symjax.models.gcnn import export
 from symjax.nn import MODES, ConvPolicy, downsampling_marks, smallest_image, trace
-from symjax.symmetry import PLANE_GROUPS, transform_map
+from symjax.symmetry import PLANE_GROUPS
+from symjax.symmetry.transformations import dihedral
 
 TURNING = ('p4', 'p4m')
 SMALL = dict(channels=2, depth=5)
@@ -26,7 +27,7 @@ def images(key, size=28, channels=1):
 
 def changes(model, variables, x, group):
   """max |logits(u x) - logits(x)| for every u, over the spread of the logits."""
-  moved = jnp.stack([transform_map(x, u) for u in PLANE_GROUPS[group]])
+  moved = jnp.stack([dihedral(u)(x) for u in PLANE_GROUPS[group]])
   logits = jax.jit(lambda x: jax.lax.map(lambda x: model.apply(variables, x), x))(moved)
   return np.abs(logits - logits[:1]).max(axis=(1, 2)) / np.std(logits)
 

@@ -21,7 +21,8 @@ from symjax.nn import (
   LiftingConv,
   trace,
 )
-from symjax.symmetry import PLANE_GROUPS, transform_features, transform_map
+from symjax.symmetry import PLANE_GROUPS, transform_features
+from symjax.symmetry.transformations import dihedral
 
 
 class Stack(nn.Module):
@@ -70,7 +71,7 @@ def test_a_composition_of_layers_is_equivariant_on_rectangles(key):
 
   y = apply(x)
   for u in PLANE_GROUPS['p4m']:
-    turned = apply(transform_map(x, u))
+    turned = apply(dihedral(u)(x))
     np.testing.assert_allclose(turned, transform_features(y, u, 'p4m'), atol=1e-5)
 
 
@@ -115,8 +116,8 @@ def test_permuting_orientations_is_part_of_the_law(key):
   """The plane alone is not the action: orientations must change places too."""
   x = jax.random.normal(key, (1, 7, 7, 2))
   y, _ = LiftingConv(3).init_with_output(key, x)
-  turned, _ = LiftingConv(3).init_with_output(key, transform_map(x, 'r'))
-  assert np.abs(turned - transform_map(y, 'r')).max() > 0.1
+  turned, _ = LiftingConv(3).init_with_output(key, dihedral('r')(x))
+  assert np.abs(turned - dihedral('r')(y)).max() > 0.1
 
 
 def test_a_stride_on_a_forbidden_size_would_break_the_law(key):

@@ -8,6 +8,7 @@ import pytest
 from symjax import symmetry
 from symjax.errors import UserError
 from symjax.symmetry.plane_groups import elements_of, quotients
+from symjax.symmetry.transformations import dihedral
 
 # On (down, right): r, a clockwise quarter turn, takes up to right; s, left to right.
 R, S = np.array([[0, 1], [-1, 0]]), np.array([[1, 0], [0, -1]])
@@ -45,7 +46,7 @@ def test_quotients_are_those_of_matrices(group, order):
 def test_a_map_is_moved_as_its_matrix_moves_points(element, size):
   """f(u^-1 y), with pixels' positions measured from the middle of each map."""
   x = gaussian(2, *size, 3)
-  moved = np.asarray(symmetry.transform_map(x, element))
+  moved = np.asarray(dihedral(element)(x))
   middle, new_middle = (np.array(m.shape[1:3]) - 1 for m in (x, moved))
   for y in np.ndindex(moved.shape[1:3]):
     # Doubled, for the half pixels of even sizes.
@@ -72,7 +73,7 @@ def test_the_plane_of_an_element_moves_to_that_of_the_product():
   for u, (position, m) in itertools.product(elements, enumerate(elements)):
     moved = np.asarray(symmetry.transform_features(x, u, 'p4m'))
     to = index_of(MATRICES[u] @ MATRICES[m], elements)
-    expected = symmetry.transform_map(x[:, :, :, position], u)
+    expected = dihedral(u)(x[:, :, :, position])
     np.testing.assert_array_equal(moved[:, :, :, to], expected)
 
 

@@ -17,7 +17,6 @@ from symjax.symmetry.plane_groups import (
   PLANE_GROUPS,
   planar_kernel,
   transform_features,
-  transform_map,
 )
 from symjax.symmetry.profile import LayerProfile, SymmetryProfile, profile
 from symjax.symmetry.score import distances, mean_kernel, score, skew
@@ -52,7 +51,6 @@ __all__ = [
   'still',
   'symmetrize',
   'transform_features',
-  'transform_map',
   'transformations',
   'translation_flow',
   'treats_ends_alike',

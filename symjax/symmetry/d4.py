@@ -26,6 +26,26 @@ TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
   'sr2': np.flipud,
   'sr3': lambda grid: np.rot90(grid, 2).T,  # The anti-transpose.
 }
+IDENTITY = 'e'
+
+
+def transformed_grid(element: str, height: int, width: int) -> np.ndarray:
+  """[height', width'] positions in a flattened grid that an element's image reads.
+
+  Args:
+    element: 'e' or a key of `TRANSFORMS`.
+    height: of the grid.
+    width: likewise; a quarter turn swaps the two.
+
+  Raises:
+    UserError: no such element.
+  """
+  if element not in (IDENTITY, *TRANSFORMS):
+    raise UserError(
+      f'no element {element!r} in D4; choose from {", ".join((IDENTITY, *TRANSFORMS))}'
+    )
+  grid = np.arange(height * width).reshape(height, width)
+  return grid if element == IDENTITY else TRANSFORMS[element](grid)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from symjax.errors import UserError
-from symjax.symmetry.d4 import TRANSFORMS
+from symjax.symmetry.d4 import IDENTITY, TRANSFORMS, transformed_grid
+from symjax.symmetry.transformations import dihedral
 
-IDENTITY = 'e'
 # By their crystallographic names: translations; with quarter turns; with mirrors too.
 PLANE_GROUPS: dict[str, tuple[str, ...]] = {
   'p1': (IDENTITY,),
@@ -41,7 +41,7 @@ def elements_of(group: str) -> tuple[str, ...]:
 def quotients(group: str) -> np.ndarray:
   """[|G|, |G|] positions of a^-1 b in the order of the group; a counts the rows."""
   # A 2x2 grid tells all of D4 apart.
-  permutations = [_transformed_grid(m, 2, 2).reshape(-1) for m in elements_of(group)]
+  permutations = [transformed_grid(m, 2, 2).reshape(-1) for m in elements_of(group)]
   position = {tuple(p): index for index, p in enumerate(permutations)}
   # The permutation of a product a b is that of b, read at that of a.
   table = np.array(
@@ -50,21 +50,6 @@ def quotients(group: str) -> np.ndarray:
   )
   table.setflags(write=False)  # The cache hands out one object.
   return table
-
-
-def transform_map(x: jax.Array, element: str) -> jax.Array:
-  """The image of a map under an element of D4.
-
-  Args:
-    x: [batch, height, width, ...] array.
-    element: 'e', or a key of `symjax.symmetry.d4.TRANSFORMS`.
-
-  Returns:
-    [batch, height', width', ...]; a quarter turn swaps height and width.
-  """
-  pixels = _transformed_grid(element, x.shape[1], x.shape[2])
-  flat = x.reshape(x.shape[0], -1, *x.shape[3:])
-  return jnp.take(flat, pixels, axis=1, mode='clip')
 
 
 def transform_features(x: jax.Array, element: str, group: str) -> jax.Array:
@@ -79,7 +64,7 @@ def transform_features(x: jax.Array, element: str, group: str) -> jax.Array:
     [batch, height', width', |G|, channels]; a quarter turn swaps height and width.
   """
   order = quotients(group)[elements_of(group).index(element)]
-  return jnp.take(transform_map(x, element), order, axis=3, mode='clip')
+  return jnp.take(dihedral(element)(x), order, axis=3, mode='clip')
 
 
 def planar_kernel(kernel: jax.Array, group: str, *, lifting: bool) -> jax.Array:
@@ -112,7 +97,7 @@ def planar_kernel(kernel: jax.Array, group: str, *, lifting: bool) -> jax.Array:
 def _gather_indices(group: str, height: int, width: int, lifting: bool) -> np.ndarray:
   """[taps * input orientations, |G|] entries of the kernel that a planar one holds."""
   elements = elements_of(group)
-  taps = np.stack([_transformed_grid(m, height, width).reshape(-1) for m in elements])
+  taps = np.stack([transformed_grid(m, height, width).reshape(-1) for m in elements])
   if lifting:
     entries = taps
   else:
@@ -122,9 +107,3 @@ def _gather_indices(group: str, height: int, width: int, lifting: bool) -> np.nd
   indices = entries.T.astype(np.int32)
   indices.setflags(write=False)
   return indices
-
-
-def _transformed_grid(element: str, height: int, width: int) -> np.ndarray:
-  """[height', width'] positions in a flattened grid that an element's image reads."""
-  grid = np.arange(height * width).reshape(height, width)
-  return grid if element == IDENTITY else TRANSFORMS[element](grid)

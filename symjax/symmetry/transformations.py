@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from symjax.errors import UserError
-from symjax.symmetry.d4 import TRANSFORMS
+from symjax.symmetry.d4 import transformed_grid
 from symjax.symmetry.score import widen
 
 Transformation = Callable[[jax.Array], jax.Array]
@@ -106,20 +106,17 @@ def dihedral(element: str) -> Transformation:
   """Moves the pixels of maps by an element of D4; a quarter turn swaps the sides.
 
   Args:
-    element: a name of `symjax.symmetry.d4.TRANSFORMS`: `r` is a quarter turn
-      clockwise, `s` flips left-right, `sr` is the transpose.
+    element: 'e', the identity, or a name of `symjax.symmetry.d4.TRANSFORMS`: `r` is a
+      quarter turn clockwise, `s` flips left-right, `sr` is the transpose.
 
   Raises:
     UserError: no such element.
   """
-  if element not in TRANSFORMS:
-    raise UserError(
-      f'no element {element!r} in D4; choose from {", ".join(TRANSFORMS)}'
-    )
+  transformed_grid(element, 1, 1)  # Refused here, and not where it is first used.
 
   def transform(x: jax.Array) -> jax.Array:
     batch, height, width, *rest = x.shape
-    moved = TRANSFORMS[element](np.arange(height * width).reshape(height, width))
+    moved = transformed_grid(element, height, width)
     pixels = x.reshape(batch, height * width, *rest)
     pixels = jnp.take(pixels, moved.reshape(-1), axis=1, mode='clip')
     return pixels.reshape(batch, *moved.shape, *rest)
