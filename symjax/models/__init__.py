@@ -18,19 +18,23 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from symjax.errors import UserError
+from symjax.models.alexnet import AlexNet
 from symjax.models.archbn import ArchBN
 from symjax.models.cifar_resnet import CifarResNet
 from symjax.models.connected import Connected
 from symjax.models.gcnn import GCNN
+from symjax.models.inception import InceptionV3
 from symjax.models.resnet import ResNet
 from symjax.models.vgg import VGG
 from symjax.nn import ConvPolicy
 
 MODELS: dict[str, type[nn.Module]] = {
+  'alexnet': AlexNet,
   'archbn': ArchBN,
   'cifar_resnet': CifarResNet,
   'connected': Connected,
   'gcnn': GCNN,
+  'inception_v3': InceptionV3,
   'resnet': ResNet,
   'vgg': VGG,
 }
@@ -75,9 +79,11 @@ __all__ = [
   'GCNN',
   'MODELS',
   'VGG',
+  'AlexNet',
   'ArchBN',
   'CifarResNet',
   'Connected',
+  'InceptionV3',
   'ResNet',
   'get_model',
 ]

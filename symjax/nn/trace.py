@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from symjax.errors import UserError
+from symjax.nn.average_pool import AveragePool
 from symjax.nn.group import SharedConv
 from symjax.nn.group_maps import GroupMaxPool
 from symjax.nn.layers import Conv, MaxPool
@@ -17,7 +18,7 @@ from symjax.nn.window import Window, same_widths
 
 # On maps with an axis of orientations, whose planes are listed as channels.
 _ON_GROUPS = (SharedConv, GroupMaxPool)
-_OURS = (Conv, MaxPool, *_ON_GROUPS)
+_OURS = (Conv, MaxPool, AveragePool, *_ON_GROUPS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Layer:
 
   Attributes:
     name: path of the module, joined by '/'.
-    kind: 'conv' or 'max_pool'.
+    kind: 'conv', 'max_pool' or 'average_pool'.
     window: kernel, stride, padding and dilation on this map.
     groups: channel groups.
     input_shape: [height, width, channels].
@@ -85,7 +86,7 @@ def trace(
       rows.append(
         Layer(
           name='/'.join(module.path),
-          kind='max_pool' if isinstance(module, (MaxPool, GroupMaxPool)) else 'conv',
+          kind=_kind(module),
           window=_window(module, x.shape[1:3]),
           groups=_groups(module),
           input_shape=_planar(x.shape),
@@ -165,6 +166,12 @@ def smallest_image(
 def _planar(shape: Sequence[int]) -> tuple[int, int, int]:
   """[height, width, channels] of a map [batch, height, width, ..., channels]."""
   return shape[1], shape[2], math.prod(shape[3:])
+
+
+def _kind(module: nn.Module) -> str:
+  if isinstance(module, AveragePool):
+    return 'average_pool'
+  return 'max_pool' if isinstance(module, (MaxPool, GroupMaxPool)) else 'conv'
 
 
 def _window(module: nn.Module, size: tuple[int, int]) -> Window:
