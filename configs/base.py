@@ -20,7 +20,7 @@ def get_base(model: str) -> ConfigDict:
       add.
   """
   config = ConfigDict()
-  config.seed = 0  # Of initial parameters, batch order, augmentation and dropout.
+  config.seed = 0  # Of initial parameters, batch order, and all that training draws.
 
   config.data = ConfigDict()
   config.data.name = ''  # Any TFDS image classification set, or one of symjax's.
@@ -39,6 +39,9 @@ def get_base(model: str) -> ConfigDict:
   config.model.name = model
   config.model.padding = 'zero'
   config.model.widths = 'explicit'
+  config.model.downsampling = 'stride'
+  config.model.blur_size = 4
+  config.model.balanced_evaluation = 'fixed'
   config.model.algorithm = 'auto'
   config.model.cost_table = config_dict.placeholder(str)  # File, for 'auto'.
   config.model.dtype = 'float32'

@@ -30,7 +30,9 @@ class AlexNet(nn.Module):
   Attributes:
     num_classes: logits.
     width: multiplies the channels of every layer, the classifier's included.
-    policy: border of the convolutions.
+    policy: of the convolutions and poolings. Under 'blur' the first convolution keeps
+      half of its stride, as in Zhang's network (arXiv:1904.11486), and under 'aps'
+      nothing. Neither it nor the poolings pad enough to go round a circular map.
     dtype: of the computation. Parameters are float32, or float64 if that is asked.
   """
 
@@ -52,15 +54,18 @@ class AlexNet(nn.Module):
   def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
     """Logits [batch, num_classes] of images [batch, height, width, channels].
 
-    In training, dropout draws from the rng `dropout`.
+    In training, dropout draws from the rng `dropout`, and balanced layers from `phase`.
     """
     x = images.astype(self.dtype)
     for index, (published, kernel, stride, margin) in CONVOLUTIONS.items():
       start = uniform_fan_in(kernel * kernel * x.shape[-1])
+      own = self._own_stride(stride)
+      rest = (stride // own, stride // own)
+      phase = sampling_phase(self, self.policy, 0, train)
       x = Conv(
         scale(published, self.width),
         (kernel, kernel),
-        (stride, stride),
+        (own, own),
         ((margin, margin), (margin, margin)),
         policy=self.policy,
         dtype=self.dtype,
@@ -68,13 +73,10 @@ class AlexNet(nn.Module):
         kernel_init=start,
         bias_init=start,
         name=f'features_{index}',
-      )(x)
-      x = nn.relu(x)
+      )(x, phase)
+      x = Downsample(rest, self.policy, name=f'sampling_{index}')(nn.relu(x), phase)
       if index in POOLINGS:
-        pool = MaxPool(
-          (3, 3), (2, 2), policy=self.policy, name=f'features_{POOLINGS[index]}'
-        )
-        x = pool(x)
+        phase = sampling_phase(self, self.policy, POOLINGS[index], train)
 
     x = adaptive_average_pool(x, (6, 6)).reshape(x.shape[0], -1)
     for index in (1, 4):

@@ -11,7 +11,7 @@ from flax.typing import Dtype
 from symjax.errors import UserError
 from symjax.models.residual import BasicBlock, require_border, subsample
 from symjax.models.width import require_channels, scale
-from symjax.nn import Conv, ConvPolicy
+from symjax.nn import Conv, ConvPolicy, sampling_phase
 from symjax.nn.initializers import he_normal_fan_in, uniform_fan_in
 
 DEPTHS = (20, 32, 44, 56, 110)  # 6n + 2.
@@ -28,7 +28,7 @@ class CifarResNet(nn.Module):
     num_classes: logits.
     depth: weight layers of the published network, one of `DEPTHS`.
     width: multiplies the channels of every layer.
-    policy: border of the convolutions.
+    policy: of the convolutions and shortcuts.
     dtype: of the computation. Parameters are float32, or float64 if that is asked.
 
   Raises:
@@ -58,7 +58,10 @@ class CifarResNet(nn.Module):
 
   @nn.compact
   def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-    """Logits [batch, num_classes] of images [batch, height, width, channels]."""
+    """Logits [batch, num_classes] of images [batch, height, width, channels].
+
+    In training, balanced layers draw from the rng `phase`.
+    """
     params = np.promote_types(self.dtype, np.float32)
     conv = functools.partial(
       Conv,
@@ -71,18 +74,25 @@ class CifarResNet(nn.Module):
     norm = functools.partial(
       nn.BatchNorm, momentum=0.9, epsilon=1e-5, dtype=self.dtype, param_dtype=params
     )
-    shortcut = functools.partial(subsample, policy=self.policy)
     widths = [scale(published, self.width) for published in STAGE_FEATURES]
 
     x = conv(widths[0], name='conv1')(images.astype(self.dtype))
     x = nn.relu(norm(use_running_average=not train, name='bn1')(x))
     for stage, features in enumerate(widths, start=1):
+      phase = sampling_phase(self, self.policy, stage - 2, train)
       for index in range((self.depth - 2) // 6):
         stride = 2 if stage > 1 and index == 0 else 1
         block = BasicBlock(
-          features, stride, (1, 1), conv, norm, shortcut, name=f'layer{stage}_{index}'
+          features,
+          stride,
+          (1, 1),
+          conv,
+          norm,
+          self.policy,
+          subsample,
+          name=f'layer{stage}_{index}',
         )
-        x = block(x, train=train)
+        x = block(x, phase, train=train)
     return nn.Dense(
       self.num_classes,
       dtype=self.dtype,

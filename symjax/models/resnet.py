@@ -1,5 +1,6 @@
 """ResNet for ImageNet, and as the body of other networks (arXiv:1512.03385)."""
 
+import dataclasses
 import functools
 from collections.abc import Iterator
 
@@ -12,7 +13,7 @@ from flax.typing import Dtype
 from symjax.errors import UserError
 from symjax.models.residual import BasicBlock, Bottleneck, project, require_border
 from symjax.models.width import require_channels, scale
-from symjax.nn import Conv, ConvPolicy, MaxPool
+from symjax.nn import Conv, ConvPolicy, Downsample, MaxPool, sampling_phase
 from symjax.nn.initializers import uniform_fan_in
 
 # Depth -> the block, and how many in each of the four stages (Table 1).
@@ -42,7 +43,8 @@ class ResNet(nn.Module):
       published strides, 8 times the stem's. Less, down to the stem's, takes the stride
       out of the last stages and dilates what follows, so that their pixels see what
       they saw before (torchvision's `replace_stride_with_dilation`; its FCN has 8).
-    policy: border of the convolutions and the pooling.
+    policy: of the convolutions and the pooling. Under 'blur' the first convolution
+      stays strided, as it is in Zhang's networks (arXiv:1904.11486).
     dtype: of the computation. Parameters are float32, or float64 if that is asked.
 
   Raises:
@@ -95,8 +97,12 @@ class ResNet(nn.Module):
     features = [scale(published, self.width) for published in STAGE_FEATURES]
 
     if self.stem == 'imagenet':
-      self.conv1 = conv(features[0], (7, 7), (2, 2))
-      self.maxpool = MaxPool((3, 3), (2, 2), ((1, 1), (1, 1)), policy=self.policy)
+      strides, policy = (2, 2), self.policy
+      if policy.downsampling == 'blur':
+        policy = dataclasses.replace(policy, downsampling='stride')
+      self.conv1 = conv(features[0], (7, 7), policy.convolution_strides(strides))
+      self.sampling = Downsample(strides, policy)
+      self.maxpool = MaxPool((3, 3), strides, ((1, 1), (1, 1)), self.policy)
     else:
       self.conv1 = conv(features[0], (3, 3))
     self.bn1 = norm()
@@ -108,6 +114,7 @@ class ResNet(nn.Module):
           (before if index == 0 else dilation, dilation),
           conv,
           norm,
+          self.policy,
           project,
         )
         for index in range(count)
@@ -126,7 +133,10 @@ class ResNet(nn.Module):
     )
 
   def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-    """Logits [batch, num_classes] of images [batch, height, width, channels]."""
+    """Logits [batch, num_classes] of images [batch, height, width, channels].
+
+    In training, balanced layers draw from the rng `phase`.
+    """
     return self.fc(self.feature_maps(images, train=train)['layer4'].mean(axis=(1, 2)))
 
   def feature_maps(
@@ -140,15 +150,17 @@ class ResNet(nn.Module):
     Returns:
       Name of the stage -> [batch, height', width', channels'].
     """
-    x = self.conv1(images.astype(self.dtype))
+    phases = [sampling_phase(self, self.policy, index, train) for index in range(5)]
+    x = self.conv1(images.astype(self.dtype), phases[0])
     x = nn.relu(self.bn1(x, use_running_average=not train))
     if self.stem == 'imagenet':
-      x = self.maxpool(x)
+      x = self.maxpool(self.sampling(x, phases[0]), phases[1])
     maps = {}
-    for name in ('layer1', 'layer2', 'layer3', 'layer4'):
-      for block in getattr(self, name):
-        x = block(x, train=train)
-      maps[name] = x
+    stages = (self.layer1, self.layer2, self.layer3, self.layer4)
+    for number, (stage, phase) in enumerate(zip(stages, phases[1:], strict=True), 1):
+      for block in stage:
+        x = block(x, phase, train=train)
+      maps[f'layer{number}'] = x
     return maps
 
   def _steps(self) -> Iterator[tuple[int, int, int]]:

@@ -15,7 +15,8 @@ class AveragePool(nn.Module):
   """Average over a window: a convolution with equal weights, and its border.
 
   So the policy's border mode means what it means there. Zeros are averaged with the
-  rest, as PyTorch does (`count_include_pad`); under 'partial' only real pixels are.
+  rest, as PyTorch does (`count_include_pad`); under 'partial' only real pixels are. As
+  it filters before it samples, its positions are the same under every downsampling.
 
   Attributes:
     kernel_size: taps, (vertical, horizontal).

@@ -50,7 +50,7 @@ def make_train_step(
     task: losses and metrics.
     normalization: of uint8 images.
     augmentation: of uint8 images.
-    seed: of augmentation and dropout.
+    seed: of augmentation, dropout, and the phases of balanced pooling.
     penalty: a scalar of the parameters that is added to the loss.
 
   Returns:
@@ -62,7 +62,7 @@ def make_train_step(
   def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
     # Not the key of the initial parameters: that is the seed's own.
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 1), state.step)
-    augmentation_key, dropout_key = jax.random.split(key)
+    augmentation_key, dropout_key, phase_key = jax.random.split(key, 3)
     images = normalization(augmentation(augmentation_key, batch['image']))
 
     def objective(params: Any) -> tuple[jax.Array, tuple[Any, Metrics]]:
@@ -71,7 +71,7 @@ def make_train_step(
         images,
         train=True,
         mutable=['batch_stats'],
-        rngs={'dropout': dropout_key},
+        rngs={'dropout': dropout_key, 'phase': phase_key},
       )
       loss = task.losses(logits, batch).mean()
       scores = task.scores(logits, batch)
