@@ -62,6 +62,7 @@ def get_base(model: str) -> ConfigDict:
   config.train.batch_size = 128
   config.train.epochs = 10.0
   config.train.symmetry_weight = 0.0  # Times (1 - mean symmetry), added to the loss.
+  config.train.auxiliary_weight = 0.4  # Times the loss of a network's second head.
   config.train.log_every = 20  # Steps.
   config.train.checkpoint_every = 500  # Steps; every epoch ends with one as well.
   return config
