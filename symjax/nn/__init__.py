@@ -1,6 +1,7 @@
 """What in the architecture breaks or builds in a symmetry: Flax layers."""
 
 from symjax.nn.attention import DeepSets, SelfAttention
+from symjax.nn.average_pool import AveragePool
 from symjax.nn.balanced import sampling_phase
 from symjax.nn.conv import CostTable, conv1d, conv2d
 from symjax.nn.downsample import Downsample
@@ -29,6 +30,7 @@ from symjax.nn.window import Window, same_widths
 
 __all__ = [
   'MODES',
+  'AveragePool',
   'Conv',
   'ConvPolicy',
   'CostTable',

@@ -12,11 +12,9 @@ from flax.typing import Dtype, Initializer
 from symjax.errors import UserError
 from symjax.nn import balanced, padding
 from symjax.nn.conv import conv2d
+from symjax.nn.initializers import he_normal_fan_out
 from symjax.nn.policy import ConvPolicy
 from symjax.nn.window import Widths, Window
-
-# He et al., arXiv:1502.01852, with the fan of the outputs, as torchvision starts.
-he_normal_fan_out = nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')
 
 
 class Conv(nn.Module):

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from symjax.errors import UserError
+from symjax.nn.average_pool import AveragePool
 from symjax.nn.downsample import Downsample
 from symjax.nn.group import SharedConv
 from symjax.nn.group_maps import GroupMaxPool
@@ -19,7 +20,7 @@ from symjax.nn.window import Window, same_widths
 
 # On maps with an axis of orientations, whose planes are listed as channels.
 _ON_GROUPS = (SharedConv, GroupMaxPool)
-_OURS = (Conv, MaxPool, Downsample, *_ON_GROUPS)
+_OURS = (Conv, MaxPool, AveragePool, Downsample, *_ON_GROUPS)
 _POOLINGS = (MaxPool, GroupMaxPool)
 
 
@@ -29,7 +30,8 @@ class Layer:
 
   Attributes:
     name: path of the module, joined by '/'.
-    kind: 'conv', 'max_pool', and what follows dense ones: 'blur_pool' or 'aps'.
+    kind: 'conv', 'max_pool', 'average_pool', and what follows dense ones: 'blur_pool'
+      or 'aps'.
     window: kernel, stride, padding and dilation on this map.
     groups: channel groups.
     input_shape: [height, width, channels].
@@ -179,6 +181,8 @@ def _layer(module: nn.Module, before: Sequence[int], after: Sequence[int]) -> La
 def _kind(module: nn.Module) -> str:
   if isinstance(module, _POOLINGS):
     return 'max_pool'
+  if isinstance(module, AveragePool):
+    return 'average_pool'
   if isinstance(module, Downsample):
     return 'aps' if module.policy.downsampling == 'aps' else 'blur_pool'
   return 'conv'
