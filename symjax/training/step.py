@@ -1,6 +1,6 @@
 """One step of training and one of evaluation: pure, jitted over a device mesh."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -16,9 +16,21 @@ Metrics = dict[str, jax.Array]
 
 
 class Task(Protocol):
-  """Losses and metrics of a network's outputs, one number an example."""
+  """Losses and metrics of a network's outputs, one number an example.
+
+  Attributes:
+    headline: the metric of `summary.json`.
+    interval: scores of examples -> the confidence interval of their mean.
+    smooth_score_name: what `smooth_score` is, in words.
+  """
 
   headline: str
+  smooth_score_name: str
+
+  @property
+  def interval(self) -> Callable[[Sequence[float]], tuple[float, float]]:
+    """As above."""
+    ...
 
   def losses(self, logits: jax.Array, batch: Batch) -> jax.Array:
     """[batch]."""
@@ -26,6 +38,14 @@ class Task(Protocol):
 
   def scores(self, logits: jax.Array, batch: Batch) -> dict[str, jax.Array]:
     """Name -> [batch]."""
+    ...
+
+  def predictions(self, logits: jax.Array) -> jax.Array:
+    """[batch], or [batch, height, width]: what is compared between two views."""
+    ...
+
+  def smooth_score(self, logits: jax.Array, batch: Batch) -> jax.Array:
+    """[batch]: how right an output is, without the steps of a decision."""
     ...
 
 
