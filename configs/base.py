@@ -24,6 +24,7 @@ def get_base(model: str) -> ConfigDict:
 
   config.data = ConfigDict()
   config.data.name = ''  # Any TFDS image classification set, or one of symjax's.
+  config.data.test_split = 'test'  # As TFDS names it; some have no labels there.
   config.data.mean = (0.5, 0.5, 0.5)  # symjax.training.images.Normalization
   config.data.std = (0.25, 0.25, 0.25)
   config.data.image_size = config_dict.placeholder(int)  # Resized to; pixels.
