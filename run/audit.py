@@ -1,0 +1,86 @@
+"""How the strides of a network read an image: a table, a foveation map, audit.json.
+
+python -m run.audit --config=configs/imagenet_resnet.py --size=224 [--out=DIR]
+python -m run.audit --workdir=runs/cifar10_vgg [--size=33]
+python -m run.audit --workdir=runs/cifar10_vgg --sizes=28,29,30,31,32,33,34,35,36
+
+The first needs neither data nor weights. The last evaluates a trained network on images
+of each size: size_sweep.json and its figure.
+"""
+
+from absl import flags
+
+from run import command
+from symjax.errors import UserError
+from symjax.experiments.audit import (
+  audit_config,
+  audit_table,
+  audit_verdict,
+  size_of_run,
+)
+from symjax.experiments.size_sweep import size_table, sweep_sizes
+from symjax.experiments.subject import subject_of_run
+
+command.define_config(default='configs/digits_vgg.py')
+command.define_data()
+_WORKDIR = flags.DEFINE_string('workdir', None, 'of run.train, instead of --config')
+_SIZE = flags.DEFINE_string('size', None, 'of the images: PIXELS or HEIGHTxWIDTH')
+_SIZES = flags.DEFINE_list('sizes', None, 'evaluate the run at: PIXELS,PIXELS,...')
+_OUT = flags.DEFINE_string(
+  'out', None, 'where to write; default: the workdir, or runs/<config>-audit-<size>'
+)
+
+
+def main() -> None:
+  """Audits a network at one size, or evaluates a run at several."""
+  workdir, sizes = _WORKDIR.value, _SIZES.value
+  if (workdir is None) != command.is_configured():
+    raise UserError('give either --workdir, of a run, or --config, of a new network')
+  if sizes is not None:
+    _sweep(workdir, sizes)
+    return
+  if workdir is None:
+    config, size = command.config(), _size(_SIZE.value)
+    if size is None:
+      raise UserError('--config alone leaves the images open: give --size=PIXELS')
+  else:
+    config, trained_at = size_of_run(workdir)
+    size = _size(_SIZE.value) or trained_at
+  name = '-audit-' + 'x'.join(map(str, size))
+  out = _OUT.value or workdir or command.default_workdir() + name
+  record = audit_config(config, size, out)
+  print(audit_table(record))
+  print(f'{audit_verdict(record)}\n{out} holds audit.json and figures/foveation.png')
+
+
+def _sweep(workdir: str | None, sizes: list[str]) -> None:
+  if workdir is None or _SIZE.value is not None:
+    raise UserError(
+      '--sizes evaluates a trained network: give --workdir, and no --size'
+    )
+  sides = command.integers('sizes', sizes)
+  if not sides or min(sides) < 1:
+    raise UserError(f'--sizes={",".join(sizes)}: give sides of 1 pixel or more')
+  out = _OUT.value or workdir
+  with subject_of_run(workdir, *command.data_folders()) as subject:
+    record = sweep_sizes(subject, sides, out)
+  print(size_table(record))
+  print(f'{out} holds size_sweep.json and figures/size_sweep.png')
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+  """[height, width] of a flag's value.
+
+  Raises:
+    UserError: it is neither one positive number nor two.
+  """
+  if text is None:
+    return None
+  sides = text.split('x')
+  if len(sides) > 2 or not all(s.isascii() and s.isdigit() and int(s) for s in sides):
+    raise UserError(f'--size={text}; give PIXELS or HEIGHTxWIDTH, such as 224')
+  return int(sides[0]), int(sides[-1])
+
+
+if __name__ == '__main__':
+  command.run(main)
