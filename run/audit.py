@@ -21,6 +21,8 @@ from symjax.experiments.audit import (
 from symjax.experiments.size_sweep import size_table, sweep_sizes
 from symjax.experiments.subject import subject_of_run
 
+_LARGEST = 4096  # Pixels a side: a foveation map has to fit in memory.
+
 command.define_config(default='configs/digits_vgg.py')
 command.define_data()
 _WORKDIR = flags.DEFINE_string('workdir', None, 'of run.train, instead of --config')
@@ -40,12 +42,14 @@ def main() -> None:
     _sweep(workdir, sizes)
     return
   if workdir is None:
-    config, size = command.config(), _size(_SIZE.value)
-    if size is None:
-      raise UserError('--config alone leaves the images open: give --size=PIXELS')
+    config = command.config()
+    side = config['data']['image_size']
+    planned = None if side is None else (side, side)
   else:
-    config, trained_at = size_of_run(workdir)
-    size = _size(_SIZE.value) or trained_at
+    config, planned = size_of_run(workdir)
+  size = _size(_SIZE.value) or planned
+  if size is None:
+    raise UserError('the config leaves the size of images open: give --size=PIXELS')
   name = '-audit-' + 'x'.join(map(str, size))
   out = _OUT.value or workdir or command.default_workdir() + name
   record = audit_config(config, size, out)
@@ -79,7 +83,10 @@ def _size(text: str | None) -> tuple[int, int] | None:
   sides = text.split('x')
   if len(sides) > 2 or not all(s.isascii() and s.isdigit() and int(s) for s in sides):
     raise UserError(f'--size={text}; give PIXELS or HEIGHTxWIDTH, such as 224')
-  return int(sides[0]), int(sides[-1])
+  height, width = int(sides[0]), int(sides[-1])
+  if max(height, width) > _LARGEST:
+    raise UserError(f'--size={text}; give {_LARGEST} pixels a side at most')
+  return height, width
 
 
 if __name__ == '__main__':
