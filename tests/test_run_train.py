@@ -19,7 +19,7 @@ from tensorboardX.proto.event_pb2 import Event
 
 from symjax.checkpoints import CheckpointStore
 from symjax.experiments.data import load_splits
-from symjax.experiments.setup import build
+from symjax.experiments.setup import build_for
 from symjax.experiments.workdir import Workdir
 from symjax.records import Log
 
@@ -234,6 +234,24 @@ def test_a_checkpoint_says_which_layer_breaks_which_symmetry(finished, tmp_path)
   ]
 
 
+def test_a_checkpoint_is_evaluated_where_the_run_tested_it(finished, tmp_path):
+  workdir, _ = finished
+  result = run('evaluate', f'--out={tmp_path}', workdir=workdir)
+  assert result.returncode == 0, result.stderr
+  record = json.loads((tmp_path / 'evaluation.json').read_text())
+  summary = json.loads((workdir / 'summary.json').read_text())
+  assert record['test_accuracy']['mean'] == pytest.approx(summary['test_accuracy'])
+  assert record['crop_shift']['scene'] == [37, 37]
+  for found in record['consistency'].values():
+    low, high = found['interval']
+    assert 0 <= low <= found['mean'] <= high <= 1
+  assert 'consistency: crop shift' in result.stdout
+  for flags in ((), (f'--workdirs={workdir}', '--published=fine_tuned')):
+    refused = run('trends', f'--out={tmp_path}', *flags)
+    assert refused.returncode == 2
+    assert refused.stderr == 'error: give either --workdirs, of runs, or --published\n'
+
+
 @pytest.mark.parametrize(
   'flags, message',
   [
@@ -260,7 +278,7 @@ def test_every_config_has_a_smoke_variant(config, tmp_path):
   values = smoke_config(config)
   train = load_splits(values['data'], str(tmp_path), None)['train']
   assert len(train.images) == 64
-  setup = build(values, train.images.shape[1:], train.num_classes, 64)
+  setup = build_for(values, train)
   assert setup.schedule.steps == 8
   with jax.numpy_dtype_promotion('standard'):
     assert jax.eval_shape(setup.create_state).params

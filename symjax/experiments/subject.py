@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from symjax.data import Dataset
 from symjax.experiments.data import load_splits
-from symjax.experiments.setup import Setup, build, precision
+from symjax.experiments.setup import Setup, build_for, precision
 from symjax.experiments.workdir import Workdir
 
 
@@ -90,6 +90,4 @@ def _prepare(
   config: Mapping[str, Any], data_dir: str | None, manual_dir: str | None
 ) -> tuple[Setup, Dataset]:
   splits = load_splits(config['data'], data_dir, manual_dir)
-  train = splits['train']
-  shape = train.images.shape[1:]
-  return build(config, shape, train.num_classes, len(train.images)), splits['test']
+  return build_for(config, splits['train']), splits['test']
