@@ -15,7 +15,11 @@ setuptools.setup(
   # `run`, `configs` and `tests` stay in the repository: their names are too
   # common for site-packages.
   packages=setuptools.find_packages(include=['symjax', 'symjax.*']),
-  package_data={'symjax': ['py.typed'], 'symjax.nn.conv': ['*.json']},
+  package_data={
+    'symjax': ['py.typed'],
+    'symjax.experiments.trends': ['*.json'],
+    'symjax.nn.conv': ['*.json'],
+  },
   install_requires=[
     'absl-py>=2.1',
     'array-record>=0.6',

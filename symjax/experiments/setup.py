@@ -36,6 +36,7 @@ class Setup:
   Attributes:
     model: the network.
     task: its losses and metrics.
+    normalization: bytes to the numbers that the network sees.
     layers: the layer table at the training image size.
     sphere_kernels: patterns of the paths of kernels whose filters the optimiser keeps
       at norm 1.
@@ -48,6 +49,7 @@ class Setup:
 
   model: nn.Module
   task: Task
+  normalization: Normalization
   layers: tuple[Layer, ...]
   sphere_kernels: tuple[str, ...]
   learning_rate: optax.Schedule
@@ -101,6 +103,7 @@ def build(
   return Setup(
     model=model,
     task=task,
+    normalization=normalization,
     layers=layers,
     sphere_kernels=spheres,
     learning_rate=learning_rate,
@@ -121,6 +124,7 @@ def build(
       Augmentation(**config['augmentation']),
       seed,
       penalty=functools.partial(asymmetry, weight) if weight else None,
+      auxiliary_weight=train['auxiliary_weight'],
     ),
     eval_step=make_eval_step(model, task, normalization),
   )

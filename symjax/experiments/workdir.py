@@ -26,6 +26,7 @@ class Workdir:
     self.checkpoints = path / 'checkpoints'
     self.profile = path / 'profile.json'
     self.equivariance = path / 'equivariance.json'
+    self.evaluation = path / 'evaluation.json'
     self.figures = path / 'figures'
     self.summary = path / 'summary.json'
 

@@ -4,8 +4,10 @@ Each function takes plain values as read from JSON and writes one PNG of 150 dot
 per inch, whole or not at all, the same bytes for the same records.
 """
 
+from symjax.figures.consistency import consistencies
 from symjax.figures.crossover import crossovers
 from symjax.figures.curves import training_curves
+from symjax.figures.diagonal import diagonal_shift
 from symjax.figures.equivariance import equivariance_errors
 from symjax.figures.evolution import symmetry_over_training
 from symjax.figures.filters import first_filters
@@ -13,9 +15,12 @@ from symjax.figures.kernels import mean_kernels
 from symjax.figures.profile import symmetry_profile
 from symjax.figures.sweep import sweep_results
 from symjax.figures.table2 import table2_courses
+from symjax.figures.trends import trends
 
 __all__ = [
+  'consistencies',
   'crossovers',
+  'diagonal_shift',
   'equivariance_errors',
   'first_filters',
   'mean_kernels',
@@ -24,4 +29,5 @@ __all__ = [
   'symmetry_profile',
   'table2_courses',
   'training_curves',
+  'trends',
 ]

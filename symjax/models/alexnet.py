@@ -1,5 +1,8 @@
 """AlexNet (Krizhevsky, arXiv:1404.5997: the one column of "one weird trick")."""
 
+import functools
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +10,14 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from symjax.models.width import require_channels, scale
-from symjax.nn import Conv, ConvPolicy, MaxPool, adaptive_average_pool
+from symjax.nn import (
+  Conv,
+  ConvPolicy,
+  Downsample,
+  MaxPool,
+  adaptive_average_pool,
+  sampling_phase,
+)
 from symjax.nn.initializers import uniform_fan_in
 
 # Index in torchvision's Sequential -> features, kernel, stride and padding.
@@ -56,14 +66,15 @@ class AlexNet(nn.Module):
 
     In training, dropout draws from the rng `dropout`, and balanced layers from `phase`.
     """
+    draw = functools.partial(sampling_phase, self, self.policy, train=train)
+    phases = (draw(index) for index in itertools.count())  # One for a strided layer.
     x = images.astype(self.dtype)
-    for index, (published, kernel, stride, margin) in CONVOLUTIONS.items():
+    for index, (features, kernel, stride, margin) in CONVOLUTIONS.items():
       start = uniform_fan_in(kernel * kernel * x.shape[-1])
+      phase = next(phases) if stride > 1 else None
       own = self._own_stride(stride)
-      rest = (stride // own, stride // own)
-      phase = sampling_phase(self, self.policy, 0, train)
       x = Conv(
-        scale(published, self.width),
+        scale(features, self.width),
         (kernel, kernel),
         (own, own),
         ((margin, margin), (margin, margin)),
@@ -74,15 +85,27 @@ class AlexNet(nn.Module):
         bias_init=start,
         name=f'features_{index}',
       )(x, phase)
+      rest = (stride // own, stride // own)
       x = Downsample(rest, self.policy, name=f'sampling_{index}')(nn.relu(x), phase)
       if index in POOLINGS:
-        phase = sampling_phase(self, self.policy, POOLINGS[index], train)
+        name = f'features_{POOLINGS[index]}'
+        pool = MaxPool((3, 3), (2, 2), policy=self.policy, name=name)
+        x = pool(x, next(phases))
 
     x = adaptive_average_pool(x, (6, 6)).reshape(x.shape[0], -1)
     for index in (1, 4):
       x = nn.Dropout(0.5, deterministic=not train)(x)
       x = nn.relu(self._dense(x, scale(4096, self.width), f'classifier_{index}'))
     return self._dense(x, self.num_classes, 'classifier_6')
+
+  def _own_stride(self, stride: int) -> int:
+    """What is left to a convolution of its stride; a `Downsample` takes the rest."""
+    match self.policy.downsampling:
+      case 'blur':
+        return max(stride // 2, 1)
+      case 'aps':
+        return 1
+    return stride
 
   def _dense(self, x: jax.Array, features: int, name: str) -> jax.Array:
     start = uniform_fan_in(x.shape[-1])

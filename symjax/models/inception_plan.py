@@ -129,7 +129,7 @@ _REDUCTION_17: Block = (
   (MAX,),
 )
 
-STEM: Branch = (
+STEM: tuple[Unit | Pool, ...] = (
   Unit('Conv2d_1a_3x3', 32, (3, 3), 2, border=False),
   Unit('Conv2d_2a_3x3', 32, (3, 3), border=False),
   Unit('Conv2d_2b_3x3', 64, (3, 3)),
@@ -151,6 +151,8 @@ BLOCKS: dict[str, Block] = {
   'Mixed_7b': _MIXED_8,
   'Mixed_7c': _MIXED_8,
 }
+# What has strides, in order.
+STRIDED = ('Conv2d_1a_3x3', 'maxpool1', 'maxpool2', 'Mixed_6a', 'Mixed_7a')
 AUXILIARY_INPUT = 'Mixed_6e'  # The block behind which the auxiliary head sits.
 AUXILIARY: Branch = (
   Pool('average_pool', 'average', 5, 3),

@@ -1,9 +1,12 @@
 """The average over a window, under a `ConvPolicy`."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from jax import lax
 
 from symjax.nn import padding
 from symjax.nn.layers import require_fit
@@ -44,7 +47,9 @@ class AveragePool(nn.Module):
     # Many narrow numbers are added in a wider one.
     wide = x.astype(np.promote_types(x.dtype, np.float32))
     wide = padding.pad(wide, window.widths, self.policy.padding)
-    y = nn.avg_pool(wide, window.kernel, window.stride)
+    taps, steps = (1, *window.kernel, 1), (1, *window.stride, 1)
+    zero = np.zeros((), wide.dtype)
+    y = lax.reduce_window(wide, zero, lax.add, taps, steps, 'VALID') / math.prod(taps)
     if self.policy.padding == 'partial':
       ratio = padding.partial_ratio(window, size)[None, :, :, None]
       y = y * jnp.asarray(ratio, y.dtype)

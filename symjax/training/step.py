@@ -1,6 +1,6 @@
 """One step of training and one of evaluation: pure, jitted over a device mesh."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -16,9 +16,21 @@ Metrics = dict[str, jax.Array]
 
 
 class Task(Protocol):
-  """Losses and metrics of a network's outputs, one number an example."""
+  """Losses and metrics of a network's outputs, one number an example.
+
+  Attributes:
+    headline: the metric of `summary.json`.
+    interval: scores of examples -> the confidence interval of their mean.
+    smooth_score_name: what `smooth_score` is, in words.
+  """
 
   headline: str
+  smooth_score_name: str
+
+  @property
+  def interval(self) -> Callable[[Sequence[float]], tuple[float, float]]:
+    """As above."""
+    ...
 
   def losses(self, logits: jax.Array, batch: Batch) -> jax.Array:
     """[batch]."""
@@ -26,6 +38,14 @@ class Task(Protocol):
 
   def scores(self, logits: jax.Array, batch: Batch) -> dict[str, jax.Array]:
     """Name -> [batch]."""
+    ...
+
+  def predictions(self, logits: jax.Array) -> jax.Array:
+    """[batch], or [batch, height, width]: what is compared between two views."""
+    ...
+
+  def smooth_score(self, logits: jax.Array, batch: Batch) -> jax.Array:
+    """[batch]: how right an output is, without the steps of a decision."""
     ...
 
 
@@ -37,6 +57,7 @@ def make_train_step(
   augmentation: Augmentation,
   seed: int,
   penalty: Callable[[Any], jax.Array] | None = None,
+  auxiliary_weight: float = 0.0,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
   """A pure (state, batch) -> (state, metrics); jit it over a mesh with `devices.jit`.
 
@@ -52,11 +73,14 @@ def make_train_step(
     augmentation: of uint8 images.
     seed: of augmentation, dropout, and the phases of balanced pooling.
     penalty: a scalar of the parameters that is added to the loss.
+    auxiliary_weight: times the loss of each `auxiliary_logits` that the model sows
+      into `intermediates`; the sum is added to the loss.
 
   Returns:
     The step. Its metrics are means over the global batch before the update:
-    `train_loss`, one `train_<score>` for each of the task's, `penalty` where there is
-    one, and `gradient_norm`, the norm of the gradient of loss plus penalty.
+    `train_loss`, one `train_<score>` for each of the task's, `penalty` and
+    `auxiliary_loss` (not yet weighted) where there are such, and `gradient_norm`, the
+    norm of the gradient of all that is minimised.
   """
 
   def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -70,13 +94,18 @@ def make_train_step(
         {'params': params, 'batch_stats': state.batch_stats},
         images,
         train=True,
-        mutable=['batch_stats'],
+        mutable=['batch_stats', 'intermediates'],
         rngs={'dropout': dropout_key, 'phase': phase_key},
       )
       loss = task.losses(logits, batch).mean()
       scores = task.scores(logits, batch)
       metrics = {f'train_{name}': value.mean() for name, value in scores.items()}
       metrics['train_loss'] = loss
+      heads = updated.get('intermediates', {}).get('auxiliary_logits', ())
+      if heads:
+        auxiliary = [task.losses(head, batch).mean() for head in heads]
+        metrics['auxiliary_loss'] = sum(auxiliary[1:], start=auxiliary[0])
+        loss += auxiliary_weight * metrics['auxiliary_loss']
       if penalty is not None:
         metrics['penalty'] = penalty(params).astype(loss.dtype)
         loss += metrics['penalty']
