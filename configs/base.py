@@ -20,10 +20,11 @@ def get_base(model: str) -> ConfigDict:
       add.
   """
   config = ConfigDict()
-  config.seed = 0  # Of initial parameters, batch order, augmentation and dropout.
+  config.seed = 0  # Of initial parameters, batch order, and all that training draws.
 
   config.data = ConfigDict()
   config.data.name = ''  # Any TFDS image classification set, or one of symjax's.
+  config.data.test_split = 'test'  # As TFDS names it; some have no labels there.
   config.data.mean = (0.5, 0.5, 0.5)  # symjax.training.images.Normalization
   config.data.std = (0.25, 0.25, 0.25)
   config.data.image_size = config_dict.placeholder(int)  # Resized to; pixels.
@@ -39,6 +40,9 @@ def get_base(model: str) -> ConfigDict:
   config.model.name = model
   config.model.padding = 'zero'
   config.model.widths = 'explicit'
+  config.model.downsampling = 'stride'
+  config.model.blur_size = 4
+  config.model.balanced_evaluation = 'fixed'
   config.model.algorithm = 'auto'
   config.model.cost_table = config_dict.placeholder(str)  # File, for 'auto'.
   config.model.dtype = 'float32'
@@ -59,6 +63,7 @@ def get_base(model: str) -> ConfigDict:
   config.train.batch_size = 128
   config.train.epochs = 10.0
   config.train.symmetry_weight = 0.0  # Times (1 - mean symmetry), added to the loss.
+  config.train.auxiliary_weight = 0.4  # Times the loss of a network's second head.
   config.train.log_every = 20  # Steps.
   config.train.checkpoint_every = 500  # Steps; every epoch ends with one as well.
   return config

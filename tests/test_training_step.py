@@ -13,6 +13,7 @@ from symjax import symmetry
 from symjax.data import evaluation_batches, fake_dataset, training_batches
 from symjax.errors import UserError
 from symjax.models import get_model
+from symjax.nn import ConvPolicy
 from symjax.optim import make_optimizer
 from symjax.training import devices
 from symjax.training.images import Augmentation, Normalization
@@ -54,6 +55,15 @@ def mesh_of(count):
   return jax.make_mesh(
     (count,), ('data',), axis_types=(AxisType.Auto,), devices=jax.devices()[:count]
   )
+
+
+def test_steps_give_balanced_poolings_their_randomness():
+  """Without an rng of its own, drawing a phase is an error of Flax."""
+  policy = ConvPolicy(downsampling='balanced')
+  _, state, step = build('float32', policy=policy)
+  [batch] = training_batches(DATASET, 8, 0, 0, 1)
+  after, _ = jax.eval_shape(step, state, batch)
+  assert jax.tree.structure(after) == jax.tree.structure(state)
 
 
 def test_four_devices_compute_what_one_does(float64, standard_promotion):

@@ -70,7 +70,8 @@ def _limited(
   image_size: int | None,
 ) -> data.Dataset:
   limit = group[f'{split}_examples']
-  dataset = data.load(group['name'], split, data_dir, manual_dir, image_size)
+  name = group['test_split'] if split == 'test' else split
+  dataset = data.load(group['name'], name, data_dir, manual_dir, image_size)
   return dataclasses.replace(
     dataset, images=dataset.images[:limit], labels=dataset.labels[:limit]
   )

@@ -127,6 +127,7 @@ def build(
       Augmentation(**config['augmentation']),
       seed,
       penalty=functools.partial(asymmetry, weight) if weight else None,
+      auxiliary_weight=train['auxiliary_weight'],
     ),
     eval_step=make_eval_step(model, task, normalization),
   )

@@ -10,7 +10,13 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from symjax.errors import UserError
-from symjax.nn import Conv, ConvPolicy, MaxPool, adaptive_average_pool
+from symjax.nn import (
+  Conv,
+  ConvPolicy,
+  MaxPool,
+  adaptive_average_pool,
+  sampling_phase,
+)
 
 # Depth -> convolutions in each of the five stages (Table 1, columns A, B, D, E).
 PLANS = {
@@ -38,7 +44,7 @@ class VGG(nn.Module):
     width: multiplies the channels of every layer, the classifier's included.
     stages: how many of the five stages to keep, first to last; small images leave
       nothing for the last ones to see.
-    policy: border of the convolutions.
+    policy: of the convolutions and poolings.
     dtype: of the computation. Parameters are float32, or float64 if that is asked.
   """
 
@@ -76,7 +82,8 @@ class VGG(nn.Module):
   def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
     """Logits [batch, num_classes] of images [batch, height, width, channels].
 
-    In training, dropout (of the classifier head) draws from the rng `dropout`.
+    In training, dropout (of the classifier head) draws from the rng `dropout`, and
+    balanced poolings from the rng `phase`.
     """
     params = np.promote_types(self.dtype, np.float32)
     conv = functools.partial(
@@ -99,8 +106,9 @@ class VGG(nn.Module):
 
     x = images.astype(self.dtype)
     index = 0  # Of torchvision's Sequential, which counts every module.
-    for convolutions, features in zip(
-      PLANS[self.depth][: self.stages], STAGE_FEATURES, strict=False
+    plan = PLANS[self.depth][: self.stages]
+    for stage, (convolutions, features) in enumerate(
+      zip(plan, STAGE_FEATURES, strict=False)
     ):
       for _ in range(convolutions):
         x = conv(self._features(features), name=f'features_{index}')(x)
@@ -109,7 +117,8 @@ class VGG(nn.Module):
           x = norm(name=f'features_{index}')(x)
         x = nn.relu(x)
         index += 2
-      x = MaxPool(policy=self.policy, name=f'features_{index}')(x)
+      phase = sampling_phase(self, self.policy, stage, train)
+      x = MaxPool(policy=self.policy, name=f'features_{index}')(x, phase)
       index += 1
 
     if self.head == 'average':

@@ -1,7 +1,10 @@
 """What in the architecture breaks or builds in a symmetry: Flax layers."""
 
 from symjax.nn.attention import DeepSets, SelfAttention
+from symjax.nn.average_pool import AveragePool
+from symjax.nn.balanced import sampling_phase
 from symjax.nn.conv import CostTable, conv1d, conv2d
+from symjax.nn.downsample import Downsample
 from symjax.nn.equivariance_report import (
   LayerEquivariance,
   Symmetry,
@@ -10,10 +13,11 @@ from symjax.nn.equivariance_report import (
 )
 from symjax.nn.group import GroupConv, LiftingConv
 from symjax.nn.group_maps import GroupBatchNorm, GroupMaxPool, group_max, group_mean
-from symjax.nn.layers import Conv, MaxPool, adaptive_average_pool
+from symjax.nn.layers import Conv
 from symjax.nn.local import LocalConv
 from symjax.nn.padding import MODES
 from symjax.nn.policy import ConvPolicy
+from symjax.nn.pooling import MaxPool, adaptive_average_pool
 from symjax.nn.positions import rotary, sinusoids
 from symjax.nn.trace import (
   Layer,
@@ -26,10 +30,12 @@ from symjax.nn.window import Window, same_widths
 
 __all__ = [
   'MODES',
+  'AveragePool',
   'Conv',
   'ConvPolicy',
   'CostTable',
   'DeepSets',
+  'Downsample',
   'GroupBatchNorm',
   'GroupConv',
   'GroupMaxPool',
@@ -51,6 +57,7 @@ __all__ = [
   'group_mean',
   'rotary',
   'same_widths',
+  'sampling_phase',
   'sinusoids',
   'smallest_image',
   'total_stride',

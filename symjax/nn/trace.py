@@ -10,14 +10,18 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from symjax.errors import UserError
+from symjax.nn.average_pool import AveragePool
+from symjax.nn.downsample import Downsample
 from symjax.nn.group import SharedConv
 from symjax.nn.group_maps import GroupMaxPool
-from symjax.nn.layers import Conv, MaxPool
+from symjax.nn.layers import Conv
+from symjax.nn.pooling import MaxPool
 from symjax.nn.window import Window, same_widths
 
 # On maps with an axis of orientations, whose planes are listed as channels.
 _ON_GROUPS = (SharedConv, GroupMaxPool)
-_OURS = (Conv, MaxPool, *_ON_GROUPS)
+_OURS = (Conv, MaxPool, AveragePool, Downsample, *_ON_GROUPS)
+_POOLINGS = (MaxPool, GroupMaxPool)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +30,8 @@ class Layer:
 
   Attributes:
     name: path of the module, joined by '/'.
-    kind: 'conv' or 'max_pool'.
+    kind: 'conv', 'max_pool', 'average_pool', and what follows dense ones: 'blur_pool'
+      or 'aps'.
     window: kernel, stride, padding and dilation on this map.
     groups: channel groups.
     input_shape: [height, width, channels].
@@ -74,6 +79,7 @@ def trace(
     kwargs: Any,
     context: nn.module.InterceptorContext,
   ) -> Any:
+    before = len(rows)
     y = run(*args, **kwargs)
     module = context.module
     x: Any = args[0] if args else next(iter(kwargs.values()), None)
@@ -81,17 +87,9 @@ def trace(
       context.method_name == '__call__'
       and isinstance(module, (*_OURS, nn.Conv))
       and (x.ndim == 4 or isinstance(module, _ON_GROUPS))
+      and not (isinstance(module, Downsample) and not module.acts)
     ):
-      rows.append(
-        Layer(
-          name='/'.join(module.path),
-          kind='max_pool' if isinstance(module, (MaxPool, GroupMaxPool)) else 'conv',
-          window=_window(module, x.shape[1:3]),
-          groups=_groups(module),
-          input_shape=_planar(x.shape),
-          output_shape=_planar(y.shape),
-        )
-      )
+      rows.insert(before, _layer(module, x.shape, y.shape))  # Before those within it.
     return y
 
   def initialise(key: jax.Array, images: jax.Array) -> Any:
@@ -160,6 +158,34 @@ def smallest_image(
     middle = (low + high) // 2
     low, high = (low, middle) if fits(middle) else (middle, high)
   return high
+
+
+def _layer(module: nn.Module, before: Sequence[int], after: Sequence[int]) -> Layer:
+  """The row of one call, on a map of shape `before`, that returned one of `after`."""
+  window = _window(module, (before[1], before[2]))
+  output_shape = _planar(after)
+  if isinstance(module, _POOLINGS):
+    # Of the maximum alone, where a `Downsample` within the layer follows.
+    height, width = window.output_size((before[1], before[2]))
+    output_shape = (height, width, output_shape[2])
+  return Layer(
+    name='/'.join(module.path),
+    kind=_kind(module),
+    window=window,
+    groups=_groups(module),
+    input_shape=_planar(before),
+    output_shape=output_shape,
+  )
+
+
+def _kind(module: nn.Module) -> str:
+  if isinstance(module, _POOLINGS):
+    return 'max_pool'
+  if isinstance(module, AveragePool):
+    return 'average_pool'
+  if isinstance(module, Downsample):
+    return 'aps' if module.policy.downsampling == 'aps' else 'blur_pool'
+  return 'conv'
 
 
 def _planar(shape: Sequence[int]) -> tuple[int, int, int]:
