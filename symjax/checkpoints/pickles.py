@@ -8,6 +8,7 @@ every other name and instruction.
 
 import dataclasses
 import pickletools
+from collections.abc import Callable
 from typing import IO, Any
 
 import jax.numpy as jnp
@@ -136,7 +137,7 @@ class _Machine:
       stack.pop() if name == 'POP' else self.pop_to_mark()
     elif name in ('TUPLE', 'LIST', 'DICT'):
       items = self.pop_to_mark()
-      stack.append({'TUPLE': tuple, 'LIST': list, 'DICT': _pairs}[name](items))
+      stack.append(_COLLECTED[name](items))
     elif name in ('TUPLE1', 'TUPLE2', 'TUPLE3'):
       count = int(name[-1])
       items = [self.pop() for _ in range(count)][::-1]
@@ -199,6 +200,13 @@ def _pairs(items: list[Any]) -> dict[Any, Any]:
     if not isinstance(key, (str, bytes, int, float, type(None))):
       raise ValueError(f'its pickle has a key of type {type(key).__name__}')
   return dict(zip(keys, values, strict=True))
+
+
+_COLLECTED: dict[str, Callable[[list[Any]], Any]] = {
+  'TUPLE': tuple,
+  'LIST': list,
+  'DICT': _pairs,
+}
 
 
 def _known(name: str) -> _Name:
