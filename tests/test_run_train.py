@@ -246,10 +246,23 @@ def test_a_checkpoint_is_evaluated_where_the_run_tested_it(finished, tmp_path):
     low, high = found['interval']
     assert 0 <= low <= found['mean'] <= high <= 1
   assert 'consistency: crop shift' in result.stdout
-  for flags in ((), (f'--workdirs={workdir}', '--published=fine_tuned')):
-    refused = run('trends', f'--out={tmp_path}', *flags)
-    assert refused.returncode == 2
-    assert refused.stderr == 'error: give either --workdirs, of runs, or --published\n'
+
+
+@pytest.mark.parametrize(
+  'program, flags, message',
+  [
+    ('trends', (), 'give either --workdirs, of runs, or --published'),
+    ('evaluate', (SMOKE,), 'give --workdir, of a run, or --weights with --config'),
+    ('evaluate', ('--weights=f', SMOKE), 'no folder to write to: give --out=DIR'),
+  ],
+)
+def test_what_is_to_be_evaluated_has_to_be_said(program, flags, message, tmp_path):
+  out = (f'--out={tmp_path}',) if program == 'trends' else ()
+  result = run(program, *flags, *out)
+  assert result.returncode == 2
+  assert message in result.stderr
+  assert len(result.stderr.strip().splitlines()) == 1
+  assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
