@@ -17,7 +17,7 @@ from symjax.figures.profile import symmetry_profile
 from symjax.figures.size_sweep import size_sweep
 from symjax.figures.sweep import sweep_results
 from symjax.figures.table2 import table2_courses
-from symjax.figures.trends import trends
+from symjax.figures.trends import trend_lines
 
 __all__ = [
   'consistencies',
@@ -33,5 +33,5 @@ __all__ = [
   'symmetry_profile',
   'table2_courses',
   'training_curves',
-  'trends',
+  'trend_lines',
 ]

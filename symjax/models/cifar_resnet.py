@@ -9,7 +9,8 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from symjax.errors import UserError
-from symjax.models.residual import BasicBlock, require_border, subsample
+from symjax.models.border import require_border
+from symjax.models.residual import BasicBlock, subsample
 from symjax.models.width import require_channels, scale
 from symjax.nn import Conv, ConvPolicy, sampling_phase
 from symjax.nn.initializers import he_normal_fan_in, uniform_fan_in
@@ -49,7 +50,7 @@ class CifarResNet(nn.Module):
         f'no CIFAR ResNet-{self.depth}; choose depth from {", ".join(map(str, DEPTHS))}'
       )
     require_channels(self.width, STAGE_FEATURES[0])
-    require_border(self.policy)
+    require_border(self.policy, 'a residual network adds up')
 
   @property
   def normalized_kernels(self) -> tuple[str, ...]:

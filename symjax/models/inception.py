@@ -9,22 +9,12 @@ import numpy as np
 from flax import linen as nn
 from flax.typing import Dtype
 
-from symjax.errors import UserError
 from symjax.models import inception_plan as plan
-from symjax.models.width import require_channels, scale
-from symjax.nn import (
-  AveragePool,
-  Conv,
-  ConvPolicy,
-  Downsample,
-  MaxPool,
-  sampling_phase,
-)
+from symjax.models.border import require_border
+from symjax.models.inception_blocks import Carry, Mixed, Run, make_run
+from symjax.models.width import require_channels
+from symjax.nn import ConvPolicy, sampling_phase
 from symjax.nn.initializers import uniform_fan_in
-
-# A map, and the phase of the block it is in.
-Carry = tuple[jax.Array, jax.Array | None]
-Run = Callable[[Carry, plan.Step], Carry]
 
 
 class InceptionV3(nn.Module):
@@ -57,11 +47,7 @@ class InceptionV3(nn.Module):
   def __post_init__(self) -> None:
     super().__post_init__()
     require_channels(self.width, 32)
-    if self.policy.padding == 'valid':
-      raise UserError(
-        "padding 'valid' shrinks the maps that an Inception network joins; choose "
-        'another padding'
-      )
+    require_border(self.policy, 'an Inception network joins')
 
   @property
   def normalized_kernels(self) -> tuple[str, ...]:
@@ -75,26 +61,12 @@ class InceptionV3(nn.Module):
     In training the auxiliary head runs, dropout draws from the rng `dropout`, and
     balanced layers from `phase`.
     """
-    params = np.promote_types(self.dtype, np.float32)
-    unit = functools.partial(
-      ConvUnit,
-      width=self.width,
-      policy=self.policy,
-      conv=functools.partial(
-        Conv, use_bias=False, policy=self.policy, dtype=self.dtype, param_dtype=params
-      ),
-      norm=functools.partial(
-        nn.BatchNorm,
-        use_running_average=not train,
-        momentum=0.9,
-        epsilon=1e-3,
-        dtype=self.dtype,
-        param_dtype=params,
-      ),
-    )
-    run = functools.partial(_run, unit=unit, policy=self.policy)
+    run = make_run(self.width, self.policy, self.dtype, train)
     dense = functools.partial(
-      _dense, features=self.num_classes, dtype=self.dtype, param_dtype=params
+      _dense,
+      features=self.num_classes,
+      dtype=self.dtype,
+      param_dtype=np.promote_types(self.dtype, np.float32),
     )
 
     x = images.astype(self.dtype)
@@ -116,65 +88,6 @@ class InceptionV3(nn.Module):
     return sampling_phase(self, self.policy, plan.STRIDED.index(name), train)
 
 
-class ConvUnit(nn.Module):
-  """A convolution, BatchNorm and ReLU: torchvision's `BasicConv2d`.
-
-  Attributes:
-    step: of the plan.
-    width: multiplies its channels.
-    policy: how its stride is taken.
-    conv: makes a convolution without bias.
-    norm: makes a BatchNorm.
-  """
-
-  step: plan.Unit
-  width: float
-  policy: ConvPolicy
-  conv: Callable[..., nn.Module]
-  norm: Callable[..., nn.Module]
-
-  @nn.compact
-  def __call__(self, x: jax.Array, phase: jax.Array | None) -> Carry:
-    """Takes [batch, height, width, channels] to [batch, height', width', features].
-
-    Also returns the phase that branches beside this one have to follow.
-    """
-    strides = (self.step.stride, self.step.stride)
-    conv = self.conv(
-      scale(self.step.features, self.width),
-      self.step.kernel,
-      self.policy.convolution_strides(strides),
-      None if self.step.border else ((0, 0), (0, 0)),
-      kernel_init=nn.initializers.normal(self.step.std),
-      name='conv',
-    )
-    x = nn.relu(self.norm(name='bn')(conv(x, phase)))
-    sampling = Downsample(strides, self.policy, name='sampling')
-    phase = sampling.phase(x, phase) if phase is None else phase
-    return sampling(x, phase), phase
-
-
-class Mixed(nn.Module):
-  """Branches side by side, joined along the channels.
-
-  Attributes:
-    branches: of the plan.
-    run: takes a step of the plan.
-  """
-
-  branches: plan.Block
-  run: Run
-
-  @nn.compact
-  def __call__(self, x: jax.Array, phase: jax.Array | None) -> jax.Array:
-    """[batch, height', width', features] of [batch, height, width, channels]."""
-    outputs = []
-    for branch in self.branches:
-      y, phase = functools.reduce(self.run, branch, (x, phase))
-      outputs.append(y)
-    return jnp.concatenate(outputs, axis=-1)
-
-
 class AuxiliaryHead(nn.Module):
   """The second head, which is only there for its gradient.
 
@@ -192,24 +105,6 @@ class AuxiliaryHead(nn.Module):
     carry: Carry = (x, None)
     x, _ = functools.reduce(self.run, plan.AUXILIARY, carry)
     return self.dense(x.mean(axis=(1, 2)), std=0.001)
-
-
-def _run(
-  carry: Carry, step: plan.Step, unit: Callable[..., nn.Module], policy: ConvPolicy
-) -> Carry:
-  """Takes one step of the plan, whose layers are made in the module that calls."""
-  x, phase = carry
-  if isinstance(step, tuple):
-    forks = [unit(one, name=one.name)(x, phase)[0] for one in step]
-    return jnp.concatenate(forks, axis=-1), phase
-  if isinstance(step, plan.Unit):
-    return unit(step, name=step.name)(x, phase)
-  kernel, strides = (step.kernel, step.kernel), (step.stride, step.stride)
-  margin = step.kernel // 2 if step.border else 0
-  widths = ((margin, margin), (margin, margin))
-  if step.kind == 'max':
-    return MaxPool(kernel, strides, widths, policy, name=step.name)(x, phase), phase
-  return AveragePool(kernel, strides, widths, policy, name=step.name)(x), phase
 
 
 def _dense(

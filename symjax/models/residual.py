@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from symjax.errors import UserError
 from symjax.nn import ConvPolicy, Downsample, MaxPool
 
 Layer = Callable[..., Any]
@@ -168,16 +167,3 @@ def subsample(
     x = MaxPool((1, 1), strides, policy=policy, name='shortcut_sampling')(x, phase)
   new = features - x.shape[-1]
   return jnp.pad(x, ((0, 0), (0, 0), (0, 0), (new // 2, new - new // 2)))
-
-
-def require_border(policy: ConvPolicy) -> None:
-  """Refuses a policy under which the two branches of a block differ in size.
-
-  Raises:
-    UserError: naming the border mode.
-  """
-  if policy.padding == 'valid':
-    raise UserError(
-      "padding 'valid' shrinks the maps that a residual network adds up; choose "
-      'another padding'
-    )

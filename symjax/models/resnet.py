@@ -11,7 +11,8 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from symjax.errors import UserError
-from symjax.models.residual import BasicBlock, Bottleneck, project, require_border
+from symjax.models.border import require_border
+from symjax.models.residual import BasicBlock, Bottleneck, project
 from symjax.models.width import require_channels, scale
 from symjax.nn import Conv, ConvPolicy, Downsample, MaxPool, sampling_phase
 from symjax.nn.initializers import uniform_fan_in
@@ -77,7 +78,7 @@ class ResNet(nn.Module):
         f'from {", ".join(map(str, strides))}'
       )
     require_channels(self.width, STAGE_FEATURES[0])
-    require_border(self.policy)
+    require_border(self.policy, 'a residual network adds up')
 
   @property
   def normalized_kernels(self) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 """VGG, with and without BatchNorm (Simonyan & Zisserman, arXiv:1409.1556)."""
 
 import functools
-import math
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from symjax.errors import UserError
+from symjax.models.width import require_channels, scale
 from symjax.nn import (
   Conv,
   ConvPolicy,
@@ -67,11 +67,7 @@ class VGG(nn.Module):
       raise UserError(f'unknown head {self.head!r}; choose from {", ".join(HEADS)}')
     if not 1 <= self.stages <= len(STAGE_FEATURES):
       raise UserError(f'{self.stages} stages; VGG has 1 to {len(STAGE_FEATURES)}')
-    if not 1 / STAGE_FEATURES[0] <= self.width < math.inf:
-      raise UserError(
-        f'width {self.width} leaves the first layer without channels; the narrowest '
-        f'is {1 / STAGE_FEATURES[0]}'
-      )
+    require_channels(self.width, STAGE_FEATURES[0])
 
   @property
   def normalized_kernels(self) -> tuple[str, ...]:
@@ -111,7 +107,7 @@ class VGG(nn.Module):
       zip(plan, STAGE_FEATURES, strict=False)
     ):
       for _ in range(convolutions):
-        x = conv(self._features(features), name=f'features_{index}')(x)
+        x = conv(scale(features, self.width), name=f'features_{index}')(x)
         if self.batch_norm:
           index += 1
           x = norm(name=f'features_{index}')(x)
@@ -125,9 +121,6 @@ class VGG(nn.Module):
       return dense(self.num_classes, name='head')(x.mean(axis=(1, 2)))
     x = adaptive_average_pool(x, (7, 7)).reshape(x.shape[0], -1)
     for index in (0, 3):
-      x = nn.relu(dense(self._features(4096), name=f'classifier_{index}')(x))
+      x = nn.relu(dense(scale(4096, self.width), name=f'classifier_{index}')(x))
       x = nn.Dropout(0.5, deterministic=not train)(x)
     return dense(self.num_classes, name='classifier_6')(x)
-
-  def _features(self, published: int) -> int:
-    return round(published * self.width)
