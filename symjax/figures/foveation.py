@@ -35,9 +35,7 @@ def draw(reads: np.ndarray, caption: str) -> Figure:
   axes = figure.subplot_mosaic(
     [['map', 'row'], ['map', 'column']], width_ratios=[1.05, 1]
   )
-  image = axes['map'].imshow(
-    reads, cmap='viridis', vmin=0, interpolation='nearest', aspect='equal'
-  )
+  image = axes['map'].imshow(reads, cmap='viridis', vmin=0, interpolation='antialiased')
   axes['map'].set_xlabel('column')
   axes['map'].set_ylabel('row')
   bar = figure.colorbar(image, ax=axes['map'], location='left', aspect=30, pad=0.03)
