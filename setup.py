@@ -15,11 +15,16 @@ setuptools.setup(
   # `run`, `configs` and `tests` stay in the repository: their names are too
   # common for site-packages.
   packages=setuptools.find_packages(include=['symjax', 'symjax.*']),
-  package_data={'symjax': ['py.typed'], 'symjax.nn.conv': ['*.json']},
+  package_data={
+    'symjax': ['py.typed'],
+    'symjax.experiments.trends': ['*.json'],
+    'symjax.nn.conv': ['*.json'],
+  },
   install_requires=[
     'absl-py>=2.1',
     'array-record>=0.6',
     'flax>=0.12,<0.13',
+    'h5py>=3.12',
     'importlib-resources>=6',  # TFDS imports it without declaring it.
     'jax>=0.10',
     'matplotlib>=3.9',

@@ -6,6 +6,10 @@ from ml_collections import ConfigDict, config_dict
 
 from symjax.errors import UserError
 
+# Of the training split, in which nearly all published networks take their images.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
 Variant = Callable[[ConfigDict], ConfigDict]
 
 
@@ -20,10 +24,11 @@ def get_base(model: str) -> ConfigDict:
       add.
   """
   config = ConfigDict()
-  config.seed = 0  # Of initial parameters, batch order, augmentation and dropout.
+  config.seed = 0  # Of initial parameters, batch order, and all that training draws.
 
   config.data = ConfigDict()
   config.data.name = ''  # Any TFDS image classification set, or one of symjax's.
+  config.data.test_split = 'test'  # As TFDS names it; some have no labels there.
   config.data.mean = (0.5, 0.5, 0.5)  # symjax.training.images.Normalization
   config.data.std = (0.25, 0.25, 0.25)
   config.data.image_size = config_dict.placeholder(int)  # Resized to; pixels.
@@ -39,6 +44,9 @@ def get_base(model: str) -> ConfigDict:
   config.model.name = model
   config.model.padding = 'zero'
   config.model.widths = 'explicit'
+  config.model.downsampling = 'stride'
+  config.model.blur_size = 4
+  config.model.balanced_evaluation = 'fixed'
   config.model.algorithm = 'auto'
   config.model.cost_table = config_dict.placeholder(str)  # File, for 'auto'.
   config.model.dtype = 'float32'
@@ -59,6 +67,7 @@ def get_base(model: str) -> ConfigDict:
   config.train.batch_size = 128
   config.train.epochs = 10.0
   config.train.symmetry_weight = 0.0  # Times (1 - mean symmetry), added to the loss.
+  config.train.auxiliary_weight = 0.4  # Times the loss of a network's second head.
   config.train.log_every = 20  # Steps.
   config.train.checkpoint_every = 500  # Steps; every epoch ends with one as well.
   return config
@@ -72,6 +81,63 @@ def get_vgg() -> ConfigDict:
   config.model.head = 'average'
   config.model.width = 1.0
   config.model.stages = 5
+  return config
+
+
+def get_resnet(depth: int) -> ConfigDict:
+  """A ResNet as published for ImageNet, and He's recipe as torchvision has it."""
+  config = get_base('resnet')
+  config.model.depth = depth
+  config.model.width = 1.0
+  config.model.stem = 'imagenet'
+  config.model.output_stride = config_dict.placeholder(int)  # Published: 32.
+  return use_step_schedule(config)
+
+
+def get_alexnet() -> ConfigDict:
+  """An AlexNet, and torchvision's recipe."""
+  config = get_base('alexnet')
+  config.model.width = 1.0
+  use_step_schedule(config)
+  config.optimizer.learning_rate = 0.01
+  return config
+
+
+def use_step_schedule(config: ConfigDict) -> ConfigDict:
+  """90 epochs in batches of 256, at a tenth of the rate after each 30."""
+  config.optimizer.weight_decay = 1e-4
+  config.schedule.name = 'step'
+  config.schedule.warmup_epochs = 0.0
+  config.schedule.decay_epochs = (30, 60)
+  config.train.batch_size = 256
+  config.train.epochs = 90.0
+  return config
+
+
+def use_imagenet(config: ConfigDict) -> ConfigDict:
+  """ImageNet at 224 pixels, mirrored and shifted.
+
+  torchvision also varies the scale of training images (RandomResizedCrop), which
+  symjax does not; expect a lower accuracy than it reports. Its 1.28 million training
+  images take 180 GiB decoded, on disk and in memory.
+  """
+  config.data.name = 'imagenet2012'
+  config.data.test_split = 'validation'
+  config.data.mean = IMAGENET_MEAN
+  config.data.std = IMAGENET_STD
+  config.data.image_size = 224
+  config.augmentation.flip = True
+  config.augmentation.shift = 16
+  return config
+
+
+def use_places365(config: ConfigDict) -> ConfigDict:
+  """Places365, whose images of 256 pixels are resized to 224, mirrored and shifted.
+
+  Its 1.8 million training images take 330 GiB decoded, on disk and in memory.
+  """
+  use_imagenet(config)
+  config.data.name = 'places365_small'
   return config
 
 
@@ -139,8 +205,9 @@ def smoke(config: ConfigDict) -> ConfigDict:
   config.data.test_examples = 32
   if 'width' in config.model:
     config.model.width = 1 / 16
-  if config.model.name == 'gcnn':
-    config.model.depth = 3  # It is the compiler that takes long.
+  shallow = {'gcnn': 3, 'resnet': 18}  # It is the compiler that takes long.
+  if config.model.name in shallow:
+    config.model.depth = shallow[config.model.name]
   config.train.batch_size = 16
   config.train.epochs = 2.0
   config.train.log_every = 2

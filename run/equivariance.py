@@ -9,11 +9,11 @@ from absl import flags
 from run import command
 from symjax.errors import UserError
 from symjax.experiments.equivariance import (
-  equivariance_of_run,
-  equivariance_of_start,
   equivariance_table,
+  report_equivariance,
   verdict,
 )
+from symjax.experiments.subject import subject_of_run, subject_of_start
 
 command.define_config(default='configs/digits_vgg.py')
 command.define_data()
@@ -30,9 +30,11 @@ def main() -> None:
   if out is None:
     raise UserError('--config alone names no folder to write to: give --out=DIR')
   if workdir is None:
-    found = equivariance_of_start(command.config(), out, *places)
+    opened = subject_of_start(command.config(), *places)
   else:
-    found = equivariance_of_run(workdir, out, *places)
+    opened = subject_of_run(workdir, *places)
+  with opened as subject:
+    found = report_equivariance(subject, out)
   print(equivariance_table(found))
   print(f'{verdict(found)}\n{out} holds equivariance.json and figures/equivariance.png')
 

@@ -1,4 +1,7 @@
-"""Whether two methods differ: t tests over runs, and Holm's correction of many."""
+"""Whether two methods differ, and how sure a number is.
+
+T tests over runs, Holm's correction of many, intervals of means and of shares.
+"""
 
 import dataclasses
 import math
@@ -130,14 +133,59 @@ def mean_interval(
     UserError: fewer than two values, one that is not a finite number, or a confidence
       that is not between 0 and 1.
   """
-  if not 0 < confidence < 1:
-    raise UserError(
-      f'the confidence is {confidence:g}; it must lie between 0 and 1, as {LEVEL} does'
-    )
+  _require_confidence(confidence)
   sample = _sample(values, 'sample')
   mean, variance = _moments(sample)
   error = math.sqrt(variance / len(sample))
   return _interval(mean, error, len(sample) - 1, confidence)
+
+
+def share_interval(
+  values: Sequence[float],
+  clusters: Sequence[int] | None = None,
+  confidence: float = LEVEL,
+) -> tuple[float, float]:
+  """The confidence interval (low, high) of a share, such as an accuracy.
+
+  Wilson's score interval (J. Am. Stat. Assoc. 22, 1927), which stays between 0 and 1,
+  at an effective number of images: p (1 - p) over the variance of the mean p, which is
+  the sum of squares of the clusters' sums of deviations, over n^2 (Korn & Graubard,
+  Survey Methodology 24, 1998). Where each image is right or wrong by itself that number
+  is n, and the interval Wilson's own. Without any variance, as where all are right, it
+  is the number of clusters: the cautious choice.
+
+  Args:
+    values: [n] from 0 to 1: right or wrong, or the share of one image over its
+      repeats or pixels.
+    clusters: [n] what each belongs to; those of one cluster may depend on each other,
+      as images do for which one shift was drawn. None: all are independent.
+    confidence: how likely an interval holds the true share, between 0 and 1.
+
+  Raises:
+    UserError: no values, one that is not from 0 to 1, another number of clusters than
+      of values, or a confidence that is not between 0 and 1.
+  """
+  _require_confidence(confidence)
+  shares = np.asarray(values, float)
+  if not shares.size or not ((shares >= 0) & (shares <= 1)).all():
+    raise UserError('a share is the mean of one value or more, each from 0 to 1')
+  members = np.arange(len(shares)) if clusters is None else np.asarray(clusters)
+  if len(members) != len(shares):
+    raise UserError(f'{len(members)} clusters were given for {len(shares)} values')
+  mean = float(shares.mean())
+  _, places = np.unique(members, return_inverse=True)
+  deviations = np.bincount(places, shares - mean)
+  # Below rounding there is no variance: a square of 1e-12 is none of a share.
+  squares = float(np.square(deviations).sum())
+  if squares > 1e-18 * len(shares) ** 2:
+    count = mean * (1 - mean) * len(shares) ** 2 / squares
+  else:
+    count = float(len(deviations))
+  z2 = float(stats.norm.isf((1 - confidence) / 2)) ** 2
+  center = (mean + z2 / (2 * count)) / (1 + z2 / count)
+  reach = math.sqrt(z2 * (mean * (1 - mean) / count + z2 / (4 * count**2)))
+  reach /= 1 + z2 / count
+  return max(0.0, center - reach), min(1.0, center + reach)
 
 
 def _sample(values: Sequence[float], name: str) -> np.ndarray:
@@ -152,6 +200,13 @@ def _sample(values: Sequence[float], name: str) -> np.ndarray:
       'it must be a finite number'
     )
   return sample
+
+
+def _require_confidence(confidence: float) -> None:
+  if not 0 < confidence < 1:
+    raise UserError(
+      f'the confidence is {confidence:g}; it must lie between 0 and 1, as {LEVEL} does'
+    )
 
 
 def _moments(sample: np.ndarray) -> tuple[float, float]:

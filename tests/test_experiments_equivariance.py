@@ -9,13 +9,13 @@ import pytest
 
 from symjax.errors import UserError
 from symjax.experiments.equivariance import (
-  equivariance_of_run,
   equivariance_table,
   measure,
   symmetries,
   verdict,
 )
 from symjax.experiments.setup import build
+from symjax.experiments.subject import subject_of_run
 from symjax.symmetry.d4 import TRANSFORMS
 
 CONFIG = importlib.import_module('configs.mnist_connected').get_config('smoke')
@@ -96,5 +96,6 @@ def test_the_table_marks_each_symmetry_once_where_it_breaks():
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):
   with pytest.raises(UserError, match='is no workdir of run.train'):
-    equivariance_of_run(tmp_path / 'none', tmp_path / 'out')
+    with subject_of_run(tmp_path / 'none'):
+      pass
   assert not list(tmp_path.iterdir())

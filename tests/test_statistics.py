@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from symjax.errors import UserError
-from symjax.statistics import holm, mean_interval, paired_t_test, welch_t_test
+from symjax.statistics import (
+  holm,
+  mean_interval,
+  paired_t_test,
+  share_interval,
+  welch_t_test,
+)
 
 # Student (1908): hours of sleep gained by ten patients under two drugs.
 SLEEP = (
@@ -296,3 +302,66 @@ def test_mistakes_in_the_rest():
   for wrong, named in ((math.nan, 'nan'), (-0.1, '-0.1'), (1.5, '1.5')):
     with pytest.raises(UserError, match=f'the p value {named} is not between 0 and 1'):
       holm([0.5, wrong])
+
+
+@pytest.mark.parametrize(
+  'right, count, low, high',
+  [
+    (81, 263, 0.2553, 0.3662),
+    (15, 148, 0.0624, 0.1605),
+    (0, 20, 0.0, 0.1611),
+    (1, 29, 0.0061, 0.1718),
+  ],
+)
+def test_the_interval_of_a_share_is_the_published_one(right, count, low, high):
+  """Newcombe, Statistics in Medicine 17 (1998), table I, method 3."""
+  values = [1.0] * right + [0.0] * (count - right)
+  assert share_interval(values) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_repeating_an_image_within_its_cluster_adds_nothing():
+  values = np.random.default_rng(0).integers(0, 2, 60)
+  once = share_interval(values)
+  twice = share_interval(np.repeat(values, 2), np.repeat(np.arange(60), 2))
+  assert twice == pytest.approx(once, rel=1e-9)
+  blind = share_interval(np.repeat(values, 2))
+  assert blind[1] - blind[0] < 0.8 * (once[1] - once[0])
+
+
+def test_unanimous_values_count_as_their_clusters():
+  assert share_interval([1.0] * 80, np.repeat(np.arange(10), 8)) == pytest.approx(
+    share_interval([1.0] * 10)
+  )
+  assert share_interval([1.0] * 80)[1] == pytest.approx(1)
+
+
+def test_the_interval_of_a_share_of_clusters_holds_the_truth_as_often_as_it_says():
+  """400 splits of 40 clusters of 8 images, of which 4 of 10 follow the cluster."""
+  rng = np.random.default_rng(0)
+  clusters = np.repeat(np.arange(40), 8)
+  held = blind = 0
+  for _ in range(400):
+    common = rng.random(40) < 0.9
+    own = rng.random((40, 8)) < 0.9
+    values = np.where(rng.random((40, 8)) < 0.6, own, common[:, None]).ravel()
+    low, high = share_interval(values, clusters)
+    held += low <= 0.9 <= high
+    low, high = share_interval(values)
+    blind += low <= 0.9 <= high
+  # Four standard deviations of a count of 380.
+  assert abs(held - 380) < 4 * math.sqrt(400 * 0.95 * 0.05)
+  assert blind < held
+
+
+@pytest.mark.parametrize(
+  'values, clusters, message',
+  [
+    ([], None, 'the mean of one value or more, each from 0 to 1'),
+    ([0.5, 1.2], None, 'the mean of one value or more, each from 0 to 1'),
+    ([0.5, math.nan], None, 'the mean of one value or more, each from 0 to 1'),
+    ([0.5, 1.0], [0], '1 clusters were given for 2 values'),
+  ],
+)
+def test_values_that_are_no_shares_are_named(values, clusters, message):
+  with pytest.raises(UserError, match=message):
+    share_interval(values, clusters)

@@ -130,12 +130,20 @@ class CheckpointStore:
     Raises:
       UserError: the checkpoint cannot be read.
     """
+    return self.restore_arrays(step)['params']
+
+  def restore_arrays(self, step: int) -> Any:
+    """The state saved at `step`, of whatever model, as numpy arrays on this process.
+
+    Raises:
+      UserError: the checkpoint cannot be read.
+    """
     local = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     like = jax.tree.map(
       lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=local),
       self._saved(step),
     )
-    return jax.device_get(self._restore(step, like)['state']['params'])
+    return jax.device_get(self._restore(step, like)['state'])
 
   def close(self) -> None:
     """Waits until everything is on disk.

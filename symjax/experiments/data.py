@@ -8,6 +8,8 @@ from symjax import data
 from symjax.data import builders, derived, folders, prepared
 from symjax.errors import UserError
 
+_FAKE_COUNTS = 10  # Different labels, where made-up images stand in for counts.
+
 
 def load_splits(
   group: Mapping[str, Any], data_dir: str | None, manual_dir: str | None
@@ -31,11 +33,48 @@ def load_splits(
     if group['fake'] and not _is_prepared(group['name'], data_dir):
       splits[split] = _stand_in(group['name'], split, limit or 1000, data_dir)
       continue
-    dataset = data.load(group['name'], split, data_dir, manual_dir, group['image_size'])
-    splits[split] = dataclasses.replace(
-      dataset, images=dataset.images[:limit], labels=dataset.labels[:limit]
-    )
+    splits[split] = _limited(group, split, data_dir, manual_dir, group['image_size'])
   return splits
+
+
+def load_scenes(
+  group: Mapping[str, Any], side: int, data_dir: str | None, manual_dir: str | None
+) -> data.Dataset | None:
+  """The test split in squares of `side` pixels, resized and cropped.
+
+  Only images that vary in size can be cut to another one: those of one size are all
+  that there is, and there is nothing around them.
+
+  Args:
+    group: the config's `data`, whose test split has been loaded.
+    side: of the squares.
+    data_dir: as for `load_splits`.
+    manual_dir: likewise.
+
+  Returns:
+    The same examples in the same order, or None where the images have one size.
+  """
+  found = prepared.find(
+    derived.source_of(group['name']), folders.data_directory(data_dir)
+  )
+  if found is None or None not in prepared.labelled(found.info).shape:
+    return None
+  return _limited(group, 'test', data_dir, manual_dir, side)
+
+
+def _limited(
+  group: Mapping[str, Any],
+  split: str,
+  data_dir: str | None,
+  manual_dir: str | None,
+  image_size: int | None,
+) -> data.Dataset:
+  limit = group[f'{split}_examples']
+  name = group['test_split'] if split == 'test' else split
+  dataset = data.load(group['name'], name, data_dir, manual_dir, image_size)
+  return dataclasses.replace(
+    dataset, images=dataset.images[:limit], labels=dataset.labels[:limit]
+  )
 
 
 def _is_prepared(name: str, data_dir: str | None) -> bool:
@@ -49,12 +88,17 @@ def _stand_in(
   """Made-up images of the shape and with the classes of a set of fixed size."""
   recipe, source = derived.find(name), derived.source_of(name)
   builder = builders.make_builder(source, folders.data_directory(data_dir))
-  task = prepared.classification(builder.info)
+  task = prepared.labelled(builder.info)
   height, width, channels = task.shape
-  return data.fake_dataset(
+  counting = recipe is None and task.kind == 'counting'
+  num_classes = recipe.num_classes if recipe else task.num_classes
+  dataset = data.fake_dataset(
     name,
     split,
-    num_classes=recipe.num_classes if recipe else task.num_classes,
+    num_classes=_FAKE_COUNTS if counting else num_classes,
     image_shape=(height or 32, width or 32, channels),
     num_examples=num_examples,
   )
+  if not counting:
+    return dataset
+  return dataclasses.replace(dataset, kind=task.kind, num_classes=num_classes)

@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from symjax import figures, records
-from symjax.data import Dataset
 from symjax.errors import UserError
-from symjax.experiments.data import load_splits
-from symjax.experiments.setup import Setup, build, precision
+from symjax.experiments.setup import Setup
+from symjax.experiments.subject import Subject
 from symjax.experiments.workdir import Workdir
 from symjax.nn import Symmetry, equivariance_reports, total_stride
 from symjax.symmetry import PLANE_GROUPS, transform_features
@@ -24,7 +22,6 @@ from symjax.symmetry.transformations import (
   dihedral,
   filled_translation,
 )
-from symjax.training.images import Normalization
 
 IMAGES = 32
 TOLERANCE = 1e-4
@@ -32,59 +29,40 @@ TOLERANCE = 1e-4
 _KEEP_SIDES = ('r2', 's', 'sr2')
 
 
-def equivariance_of_run(
-  workdir: str | Path,
-  out: str | Path,
-  data_dir: str | None = None,
-  manual_dir: str | None = None,
-) -> dict[str, Any]:
-  """Measures the newest checkpoint of a run, as `equivariance_of_start` does.
-
-  Raises:
-    UserError: the folder holds no run or no checkpoint, or its data cannot be had.
-  """
-  folder = Workdir(Path(workdir))
-  config = folder.read_config()
-  with precision(config), folder.newest_checkpoint() as (store, step):
-    setup, test = _prepare(config, data_dir, manual_dir)
-    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    like = jax.tree.map(
-      lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here),
-      jax.eval_shape(setup.create_state),
-    )
-    state, _ = store.restore(step, like)
-    found = measure(setup, state.variables, _images(config, test))
-  return _write(found, config, step, Path(out), folder.describe(step))
-
-
-def equivariance_of_start(
-  config: Mapping[str, Any],
-  out: str | Path,
-  data_dir: str | None = None,
-  manual_dir: str | None = None,
-) -> dict[str, Any]:
-  """Measures a network before training: writes `equivariance.json` and its figure.
+def report_equivariance(subject: Subject, out: str | Path) -> dict[str, Any]:
+  """Measures a network: writes `equivariance.json` and its figure.
 
   Args:
-    config: plain values, with the groups of `configs/base.py`.
+    subject: the network.
     out: folder to write to, made if need be.
-    data_dir: where TFDS keeps its data sets; None is TFDS's own default.
-    manual_dir: where files that were downloaded by hand lie.
 
   Returns:
     What `equivariance.json` holds: `model`, `data`, `seed`, `step`, `images`,
     `tolerance`, and what `measure` returns.
-
-  Raises:
-    UserError: a config that makes no network, or data that cannot be had.
   """
-  with precision(config):
-    setup, test = _prepare(config, data_dir, manual_dir)
-    state = jax.jit(setup.create_state)()
-    found = measure(setup, state.variables, _images(config, test))
-  name = f'{config["model"]["name"]} on {config["data"]["name"]}'
-  run = f'{name}, seed {config["seed"]}, before training'
-  return _write(found, config, 0, Path(out), run)
+  images = subject.images(IMAGES)
+  found = measure(subject.setup, subject.variables, images)
+  config = subject.config
+  record = {
+    'model': config['model']['name'],
+    'data': config['data']['name'],
+    'seed': config['seed'],
+    'step': subject.step,
+    'images': len(images),
+    'tolerance': TOLERANCE,
+    **found,
+  }
+  target = Workdir(Path(out))
+  target.path.mkdir(parents=True, exist_ok=True)
+  records.write_json(target.equivariance, record)
+  figures.equivariance_errors(
+    found,
+    target.figures / 'equivariance.png',
+    f'{subject.name}: relative equivariance error behind every layer, on '
+    f'{record["images"]} test images. A frame marks the first layer that breaks a '
+    'symmetry; grey means that it has no counterpart on that map.',
+  )
+  return record
 
 
 def measure(setup: Setup, variables: Any, images: jax.Array) -> dict[str, Any]:
@@ -200,47 +178,3 @@ def verdict(found: Mapping[str, Any]) -> str:
   if kept:
     parts.append(f'nothing breaks {", ".join(kept)}')
   return '; '.join(parts)
-
-
-def _prepare(
-  config: Mapping[str, Any], data_dir: str | None, manual_dir: str | None
-) -> tuple[Setup, Dataset]:
-  splits = load_splits(config['data'], data_dir, manual_dir)
-  train = splits['train']
-  shape = train.images.shape[1:]
-  return build(config, shape, train.num_classes, len(train.images)), splits['test']
-
-
-def _images(config: Mapping[str, Any], test: Dataset) -> jax.Array:
-  """The first test images, as the network sees them."""
-  group = config['data']
-  normalization = Normalization(
-    tuple(group['mean']), tuple(group['std']), group['image_size']
-  )
-  return normalization(jnp.asarray(test.images[:IMAGES]))
-
-
-def _write(
-  found: dict[str, Any], config: Mapping[str, Any], step: int, out: Path, run: str
-) -> dict[str, Any]:
-  """Writes the record and the figure."""
-  record = {
-    'model': config['model']['name'],
-    'data': config['data']['name'],
-    'seed': config['seed'],
-    'step': step,
-    'images': min(IMAGES, config['data']['test_examples'] or IMAGES),
-    'tolerance': TOLERANCE,
-    **found,
-  }
-  target = Workdir(out)
-  target.path.mkdir(parents=True, exist_ok=True)
-  records.write_json(target.equivariance, record)
-  figures.equivariance_errors(
-    found,
-    target.figures / 'equivariance.png',
-    f'{run}: relative equivariance error behind every layer, on {record["images"]} '
-    'test images. A frame marks the first layer that breaks a symmetry; grey means '
-    'that it has no counterpart on that map.',
-  )
-  return record

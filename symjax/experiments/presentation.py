@@ -38,11 +38,13 @@ def measure(
   return profile, kernel_shapes(symmetry.convolutions(params))
 
 
-def kernel_shapes(kernels: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-  """(N, C, H, W) of HWIO kernels by layer name, as document A titles them."""
+def kernel_shapes(
+  kernels: Mapping[str, Any], layout: str = 'HWIO'
+) -> dict[str, tuple[int, ...]]:
+  """(N, C, H, W) of kernels by layer name, as document A titles them."""
+  axes = [layout.index(axis) for axis in 'OIHW']
   return {
-    name: (kernel.shape[3], kernel.shape[2], *kernel.shape[:2])
-    for name, kernel in kernels.items()
+    name: tuple(kernel.shape[axis] for axis in axes) for name, kernel in kernels.items()
   }
 
 
@@ -66,23 +68,7 @@ def present(
     name: of the network, for the legend.
     run: which run it is, the first words of every caption.
   """
-  if profile['layers']:
-    print(profile_table(profile, downsampling))
-  folder.mkdir(parents=True, exist_ok=True)
-  figures.mean_kernels(
-    profile,
-    folder / 'mean_kernels.png',
-    f'{run}: mean kernel of every layer over its inputs and outputs, with its '
-    'symmetry S (1 = fully symmetric).',
-    shapes,
-  )
-  figures.symmetry_profile(
-    {name: profile},
-    folder / 'symmetry_profile.png',
-    f'{run}: symmetry of the mean kernel of every layer, beside that of its '
-    'single kernels and of random ones.',
-    downsampling,
-  )
+  present_profile(profile, shapes, downsampling, folder, name, run)
   figures.symmetry_over_training(
     _history(rows, profile),
     folder / 'symmetry_over_training.png',
@@ -90,6 +76,43 @@ def present(
   )
   figures.training_curves(
     rows, folder / 'training_curves.png', f'{run}: training curves.'
+  )
+
+
+def present_profile(
+  profile: Mapping[str, Any],
+  shapes: Mapping[str, Sequence[int]],
+  downsampling: Mapping[str, str],
+  folder: Path,
+  name: str,
+  source: str,
+) -> None:
+  """Prints the table of layers, and draws the two figures that weights alone give.
+
+  Args:
+    profile: as in `profile.json`.
+    shapes: (N, C, H, W) of every layer.
+    downsampling: 'at' or 'near' for layers at and near a loss of resolution.
+    folder: of the figures; made if need be.
+    name: of the network, for the legend.
+    source: of the weights, the first words of every caption.
+  """
+  if profile['layers']:
+    print(profile_table(profile, downsampling))
+  folder.mkdir(parents=True, exist_ok=True)
+  figures.mean_kernels(
+    profile,
+    folder / 'mean_kernels.png',
+    f'{source}: mean kernel of every layer over its inputs and outputs, with its '
+    'symmetry S (1 = fully symmetric).',
+    shapes,
+  )
+  figures.symmetry_profile(
+    {name: profile},
+    folder / 'symmetry_profile.png',
+    f'{source}: symmetry of the mean kernel of every layer, beside that of its '
+    'single kernels and of random ones.',
+    downsampling,
   )
 
 

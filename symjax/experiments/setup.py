@@ -12,6 +12,7 @@ import optax
 from flax import linen as nn
 
 from symjax import symmetry
+from symjax.data import Dataset
 from symjax.errors import UserError
 from symjax.models import get_model
 from symjax.nn import ConvPolicy, CostTable, Layer, smallest_image, trace
@@ -26,7 +27,7 @@ from symjax.training.step import (
   make_eval_step,
   make_train_step,
 )
-from symjax.training.tasks import Classification
+from symjax.training.tasks import TASKS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Setup:
   Attributes:
     model: the network.
     task: its losses and metrics.
+    normalization: bytes to the numbers that the network sees.
     layers: the layer table at the training image size.
     sphere_kernels: patterns of the paths of kernels whose filters the optimiser keeps
       at norm 1.
@@ -48,6 +50,7 @@ class Setup:
 
   model: nn.Module
   task: Task
+  normalization: Normalization
   layers: tuple[Layer, ...]
   sphere_kernels: tuple[str, ...]
   learning_rate: optax.Schedule
@@ -63,15 +66,17 @@ def build(
   num_classes: int,
   num_examples: int,
   costs: CostTable | None = None,
+  kind: str = 'classification',
 ) -> Setup:
   """Builds an experiment from its config and the shape of its data.
 
   Args:
     config: plain values, with the groups of `configs/base.py`.
     image_shape: [height, width, channels] of the data set's images.
-    num_classes: labels of the data set.
+    num_classes: of the data set; outputs of the network.
     num_examples: of the training split.
     costs: by which the network chooses how to convolve; None is symjax's table.
+    kind: of the data set, and so the task: a key of `symjax.training.tasks.TASKS`.
 
   Raises:
     UserError: a name, number or combination that makes no experiment.
@@ -96,11 +101,12 @@ def build(
   normalized = model.normalized_kernels
   optimizer = make_optimizer(learning_rate, **options, normalized_kernels=normalized)
   spheres = normalized if options['name'] == 'unit_norm' else ()
-  task = Classification()
+  task: Task = TASKS[kind]()
   weight = train['symmetry_weight']
   return Setup(
     model=model,
     task=task,
+    normalization=normalization,
     layers=layers,
     sphere_kernels=spheres,
     learning_rate=learning_rate,
@@ -121,8 +127,27 @@ def build(
       Augmentation(**config['augmentation']),
       seed,
       penalty=functools.partial(asymmetry, weight) if weight else None,
+      auxiliary_weight=train['auxiliary_weight'],
     ),
     eval_step=make_eval_step(model, task, normalization),
+  )
+
+
+def build_for(
+  config: Mapping[str, Any], training_set: Dataset, costs: CostTable | None = None
+) -> Setup:
+  """As `build`, for the data set that is trained on.
+
+  Raises:
+    UserError: as `build`.
+  """
+  return build(
+    config,
+    training_set.images.shape[1:],
+    training_set.num_classes,
+    len(training_set.images),
+    costs,
+    training_set.kind,
   )
 
 

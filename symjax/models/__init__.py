@@ -2,6 +2,13 @@
 
 Each has `normalized_kernels`: patterns of the paths of those kernels whose scale the
 loss does not depend on, because normalisation follows them.
+
+Published networks have the names of their PyTorch weights. There, a module in a
+sequence is named by its index, as in `layer1.0.conv1` and `features.7`; here that
+index is joined to the sequence by an underscore, and all else by a slash:
+`layer1_0/conv1` and `features_7`. So the names of both agree when dots and slashes are
+read as underscores. Sequences are `features`, `classifier`, `layer1` to `layer4` and
+`downsample`.
 """
 
 import dataclasses
@@ -11,16 +18,24 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from symjax.errors import UserError
+from symjax.models.alexnet import AlexNet
 from symjax.models.archbn import ArchBN
+from symjax.models.cifar_resnet import CifarResNet
 from symjax.models.connected import Connected
 from symjax.models.gcnn import GCNN
+from symjax.models.inception import InceptionV3
+from symjax.models.resnet import ResNet
 from symjax.models.vgg import VGG
 from symjax.nn import ConvPolicy
 
 MODELS: dict[str, type[nn.Module]] = {
+  'alexnet': AlexNet,
   'archbn': ArchBN,
+  'cifar_resnet': CifarResNet,
   'connected': Connected,
   'gcnn': GCNN,
+  'inception_v3': InceptionV3,
+  'resnet': ResNet,
   'vgg': VGG,
 }
 DTYPES = ('float32', 'bfloat16', 'float64')
@@ -59,4 +74,16 @@ def get_model(
   )
 
 
-__all__ = ['DTYPES', 'GCNN', 'MODELS', 'VGG', 'ArchBN', 'Connected', 'get_model']
+__all__ = [
+  'DTYPES',
+  'GCNN',
+  'MODELS',
+  'VGG',
+  'AlexNet',
+  'ArchBN',
+  'CifarResNet',
+  'Connected',
+  'InceptionV3',
+  'ResNet',
+  'get_model',
+]

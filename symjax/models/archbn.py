@@ -69,7 +69,8 @@ class ArchBN(nn.Module):
       )
     if self.policy != ConvPolicy():
       raise UserError(
-        'archbn has no convolution: leave padding and widths at their defaults'
+        'archbn has no convolution: leave padding, widths and downsampling at their '
+        'defaults'
       )
 
   @property

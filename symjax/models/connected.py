@@ -10,7 +10,7 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from symjax.errors import UserError
-from symjax.nn import Conv, ConvPolicy, LocalConv
+from symjax.nn import Conv, ConvPolicy, Downsample, LocalConv, sampling_phase
 
 CONNECTIONS = ('convolutional', 'local', 'full')
 HEADS = ('average', 'flatten')
@@ -36,13 +36,13 @@ class Connected(nn.Module):
       ('flatten'), which sees positions.
     coordinates: whether the image gets two more channels, of the row and the column of
       each pixel, as `append_coordinates` makes them.
-    policy: border of the convolutional and local layers. A full one has none, so it
-      only takes the default.
+    policy: of the convolutional and local layers; local ones are always strided. A
+      full one has no border, so it only takes the default.
     dtype: of the computation. Parameters are float32, or float64 if that is asked.
 
   Raises:
-    UserError: an unknown connection or head, no layer or channel, or a border for the
-      full network.
+    UserError: an unknown connection or head, no layer or channel, a border for the
+      full network, or another downsampling than 'stride' for the local one.
   """
 
   num_classes: int
@@ -71,6 +71,11 @@ class Connected(nn.Module):
         'a fully connected network has no border: leave padding and widths at their '
         'defaults'
       )
+    if self.connection == 'local' and self.policy.downsampling != 'stride':
+      raise UserError(
+        'locally connected layers have a kernel for each position of downsampling '
+        f"'stride'; {self.policy.downsampling!r} is for the convolutional network"
+      )
 
   @property
   def normalized_kernels(self) -> tuple[str, ...]:
@@ -79,20 +84,27 @@ class Connected(nn.Module):
 
   @nn.compact
   def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-    """Logits [batch, num_classes] of images [batch, height, width, channels]."""
+    """Logits [batch, num_classes] of images [batch, height, width, channels].
+
+    In training, balanced layers draw from the rng `phase`.
+    """
     params = np.promote_types(self.dtype, np.float32)
     x = images.astype(self.dtype)
     if self.coordinates:
       x = append_coordinates(x)
     # Named so that the first layer is the first in a tree sorted by name.
     for index, features in enumerate(self.features):
-      x = nn.relu(self._layer(x, features, f'connected_{index}'))
+      phase = sampling_phase(self, self.policy, index, train)
+      x = nn.relu(self._layer(x, features, f'connected_{index}', phase))
+      x = Downsample(_STRIDE, self.policy, name=f'downsample_{index}')(x, phase)
     x = x.mean(axis=(1, 2)) if self.head == 'average' else x.reshape(len(x), -1)
     return nn.Dense(
       self.num_classes, dtype=self.dtype, param_dtype=params, name='head'
     )(x)
 
-  def _layer(self, x: jax.Array, features: int, name: str) -> jax.Array:
+  def _layer(
+    self, x: jax.Array, features: int, name: str, phase: jax.Array | None
+  ) -> jax.Array:
     """[batch, height', width', features] of a map [batch, height, width, channels]."""
     types: dict[str, Any] = {
       'dtype': self.dtype,
@@ -104,7 +116,9 @@ class Connected(nn.Module):
       )(x)
     types['kernel_init'] = nn.initializers.he_normal()
     if self.connection == 'convolutional':
-      return Conv(features, strides=_STRIDE, policy=self.policy, name=name, **types)(x)
+      strides = self.policy.convolution_strides(_STRIDE)
+      layer = Conv(features, strides=strides, policy=self.policy, name=name, **types)
+      return layer(x, phase)
     size = (x.shape[1], x.shape[2])
     window = Conv(features, strides=_STRIDE, parent=None).window(size)
     shape = (*window.output_size(size), features)

@@ -39,7 +39,7 @@ class GCNN(nn.Module):
     channels: of every convolution. Each has |G| planes, so a plain network with as
       many planes has `|G| * channels`, and |G| times the parameters.
     depth: convolutions.
-    policy: border of the convolutions and poolings.
+    policy: of the convolutions and poolings; 'blur' takes an odd size.
     dtype: of the computation. Parameters are float32, or float64 if that is asked.
   """
 
@@ -57,6 +57,7 @@ class GCNN(nn.Module):
     if self.channels < 1:
       raise UserError(f'{self.channels} channels; a GCNN has 1 or more')
     LiftingConv(1, self.group, parent=None)  # Refuses an unknown group.
+    GroupMaxPool(self.policy, parent=None)  # And a downsampling that breaks it.
 
   @property
   def normalized_kernels(self) -> tuple[str, ...]:

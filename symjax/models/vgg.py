@@ -1,7 +1,6 @@
 """VGG, with and without BatchNorm (Simonyan & Zisserman, arXiv:1409.1556)."""
 
 import functools
-import math
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,14 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from symjax.errors import UserError
-from symjax.nn import Conv, ConvPolicy, MaxPool, adaptive_average_pool
+from symjax.models.width import require_channels, scale
+from symjax.nn import (
+  Conv,
+  ConvPolicy,
+  MaxPool,
+  adaptive_average_pool,
+  sampling_phase,
+)
 
 # Depth -> convolutions in each of the five stages (Table 1, columns A, B, D, E).
 PLANS = {
@@ -38,7 +44,7 @@ class VGG(nn.Module):
     width: multiplies the channels of every layer, the classifier's included.
     stages: how many of the five stages to keep, first to last; small images leave
       nothing for the last ones to see.
-    policy: border of the convolutions.
+    policy: of the convolutions and poolings.
     dtype: of the computation. Parameters are float32, or float64 if that is asked.
   """
 
@@ -61,11 +67,7 @@ class VGG(nn.Module):
       raise UserError(f'unknown head {self.head!r}; choose from {", ".join(HEADS)}')
     if not 1 <= self.stages <= len(STAGE_FEATURES):
       raise UserError(f'{self.stages} stages; VGG has 1 to {len(STAGE_FEATURES)}')
-    if not 1 / STAGE_FEATURES[0] <= self.width < math.inf:
-      raise UserError(
-        f'width {self.width} leaves the first layer without channels; the narrowest '
-        f'is {1 / STAGE_FEATURES[0]}'
-      )
+    require_channels(self.width, STAGE_FEATURES[0])
 
   @property
   def normalized_kernels(self) -> tuple[str, ...]:
@@ -76,7 +78,8 @@ class VGG(nn.Module):
   def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
     """Logits [batch, num_classes] of images [batch, height, width, channels].
 
-    In training, dropout (of the classifier head) draws from the rng `dropout`.
+    In training, dropout (of the classifier head) draws from the rng `dropout`, and
+    balanced poolings from the rng `phase`.
     """
     params = np.promote_types(self.dtype, np.float32)
     conv = functools.partial(
@@ -99,26 +102,25 @@ class VGG(nn.Module):
 
     x = images.astype(self.dtype)
     index = 0  # Of torchvision's Sequential, which counts every module.
-    for convolutions, features in zip(
-      PLANS[self.depth][: self.stages], STAGE_FEATURES, strict=False
+    plan = PLANS[self.depth][: self.stages]
+    for stage, (convolutions, features) in enumerate(
+      zip(plan, STAGE_FEATURES, strict=False)
     ):
       for _ in range(convolutions):
-        x = conv(self._features(features), name=f'features_{index}')(x)
+        x = conv(scale(features, self.width), name=f'features_{index}')(x)
         if self.batch_norm:
           index += 1
           x = norm(name=f'features_{index}')(x)
         x = nn.relu(x)
         index += 2
-      x = MaxPool(policy=self.policy, name=f'features_{index}')(x)
+      phase = sampling_phase(self, self.policy, stage, train)
+      x = MaxPool(policy=self.policy, name=f'features_{index}')(x, phase)
       index += 1
 
     if self.head == 'average':
       return dense(self.num_classes, name='head')(x.mean(axis=(1, 2)))
     x = adaptive_average_pool(x, (7, 7)).reshape(x.shape[0], -1)
     for index in (0, 3):
-      x = nn.relu(dense(self._features(4096), name=f'classifier_{index}')(x))
+      x = nn.relu(dense(scale(4096, self.width), name=f'classifier_{index}')(x))
       x = nn.Dropout(0.5, deterministic=not train)(x)
     return dense(self.num_classes, name='classifier_6')(x)
-
-  def _features(self, published: int) -> int:
-    return round(published * self.width)

@@ -7,11 +7,14 @@ import jax
 from flax import linen as nn
 
 from symjax.errors import UserError
-from symjax.nn.layers import max_pool, require_fit
+from symjax.nn.downsample import Downsample
+from symjax.nn.layers import require_fit
 from symjax.nn.policy import ConvPolicy
+from symjax.nn.pooling import max_pool
 from symjax.nn.window import Window
 
 ORIENTATIONS = 3  # The axis of the group.
+_STRIDES = (2, 2)
 
 
 class GroupBatchNorm(nn.BatchNorm):
@@ -46,16 +49,37 @@ class GroupMaxPool(nn.Module):
   window of one kind would be at every other.
 
   Attributes:
-    policy: 'valid' leaves the border away; it is never the maximum.
+    policy: 'valid' leaves the border away; it is never the maximum. 'blur' takes the
+      maximum at all positions and then subsamples the blurred map. As windows leave no
+      slack, 'balanced' has nothing to draw.
+
+  Raises:
+    UserError: a blur of an even size, which is not its own mirror image on the odd
+      maps that it gets here, or 'aps', which continues odd maps at one end.
   """
 
   policy: ConvPolicy = ConvPolicy()
+
+  def __post_init__(self) -> None:
+    super().__post_init__()
+    if self.policy.downsampling == 'aps':
+      raise UserError(
+        "downsampling 'aps' is not equivariant to turns and mirrors; use 'stride', or "
+        "'blur' of an odd blur_size"
+      )
+    if self.policy.downsampling == 'blur' and self.policy.blur_size % 2 == 0:
+      size = self.policy.blur_size
+      raise UserError(
+        f'a blur of {size} taps is not equivariant to turns and mirrors between group '
+        f'convolutions; use blur_size={size - 1}'
+      )
 
   def window(self, size: tuple[int, int]) -> Window:
     """The window on an input map of `size` [height, width]."""
     down, across = (n % 2 for n in size)
     widths = ((down, down), (across, across))
-    window = Window((2 + down, 2 + across), (2, 2), widths)
+    strides = self.policy.convolution_strides(_STRIDES)
+    window = Window((2 + down, 2 + across), strides, widths)
     return self.policy.apply_widths(window, size)
 
   @nn.compact
@@ -66,12 +90,20 @@ class GroupMaxPool(nn.Module):
       UserError: no window fits, or there is no axis of orientations.
     """
     _require_orientations(x)
-    size = (x.shape[1], x.shape[2])
+    planes = self.maximum(x.reshape(*x.shape[:3], -1))
+    y = Downsample(_STRIDES, self.policy, name='downsample')(planes)
+    return y.reshape(*y.shape[:3], *x.shape[3:])
+
+  def maximum(self, planes: jax.Array) -> jax.Array:
+    """The maximum at the positions of the window, before any `Downsample`.
+
+    Args:
+      planes: [batch, height, width, |G| channels].
+    """
+    size = (planes.shape[1], planes.shape[2])
     window = self.window(size)
     require_fit(self, window, size)
-    planes = x.reshape(*x.shape[:3], -1)
-    y = max_pool(planes, window)
-    return y.reshape(*y.shape[:3], *x.shape[3:])
+    return max_pool(planes, window)
 
 
 def group_max(x: jax.Array) -> jax.Array:

@@ -1,4 +1,6 @@
-"""Convolution and pooling under a `ConvPolicy`."""
+"""Convolution under a `ConvPolicy`."""
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -8,13 +10,11 @@ from flax.linen import dtypes
 from flax.typing import Dtype, Initializer
 
 from symjax.errors import UserError
-from symjax.nn import padding
+from symjax.nn import balanced, padding
 from symjax.nn.conv import conv2d
+from symjax.nn.initializers import he_normal_fan_out
 from symjax.nn.policy import ConvPolicy
 from symjax.nn.window import Widths, Window
-
-# He et al., arXiv:1502.01852, with the fan of the outputs, as torchvision starts.
-he_normal_fan_out = nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')
 
 
 class Conv(nn.Module):
@@ -26,13 +26,14 @@ class Conv(nn.Module):
   Attributes:
     features: output channels.
     kernel_size: taps, (vertical, horizontal).
-    strides: pixels between positions.
+    strides: pixels between positions, whatever the policy's downsampling: a block
+      that leaves some to a `symjax.nn.Downsample` gives less.
     widths: explicit padding ((top, bottom), (left, right)) in pixels; None keeps the
       map's size at stride 1, which takes an odd reach.
     dilation: pixels between taps.
     groups: channel groups; `groups` equal to the input channels is depthwise.
     use_bias: whether a bias follows.
-    policy: border mode, width rule and algorithm.
+    policy: border mode, width rule, balanced pooling and algorithm.
     dtype: of the computation; the parameters are held in `param_dtype`.
   """
 
@@ -67,8 +68,14 @@ class Conv(nn.Module):
     return self.policy.apply_widths(window, size)
 
   @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """Convolves [batch, height, width, in] to [batch, height', width', features]."""
+  def __call__(self, x: jax.Array, phase: jax.Array | None = None) -> jax.Array:
+    """Convolves [batch, height, width, in] to [batch, height', width', features].
+
+    Args:
+      x: the map.
+      phase: where a strided window begins under 'balanced', [2] from
+        `sampling_phase`; None in evaluation. Ignored under other policies.
+    """
     channels = x.shape[-1]
     if channels % self.groups or self.features % self.groups:
       raise UserError(
@@ -85,58 +92,7 @@ class Conv(nn.Module):
     size = (x.shape[1], x.shape[2])
     window = self.window(size)
     require_fit(self, window, size)
-    return convolve(x, kernel, bias, window, self.policy, self.groups)
-
-
-class MaxPool(nn.Module):
-  """Maximum over a window; its border is never the maximum.
-
-  Attributes:
-    kernel_size: taps, (vertical, horizontal).
-    strides: pixels between positions.
-    widths: explicit padding ((top, bottom), (left, right)) in pixels.
-    policy: its width rule applies where the layer pads at all.
-  """
-
-  kernel_size: tuple[int, int] = (2, 2)
-  strides: tuple[int, int] = (2, 2)
-  widths: tuple[Widths, Widths] = ((0, 0), (0, 0))
-  policy: ConvPolicy = ConvPolicy()
-
-  def window(self, size: tuple[int, int]) -> Window:
-    """The window on an input map of `size` [height, width]."""
-    window = Window(self.kernel_size, self.strides, self.widths)
-    return self.policy.apply_widths(window, size)
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """Pools [batch, height, width, channels] to [batch, height', width', channels]."""
-    size = (x.shape[1], x.shape[2])
-    window = self.window(size)
-    require_fit(self, window, size)
-    return max_pool(x, window)
-
-
-def max_pool(x: jax.Array, window: Window) -> jax.Array:
-  """The maximum over a window, whose border is never the maximum.
-
-  Where windows tile the map, pixels that share a maximum share its gradient, as its
-  symmetry has it; elsewhere the first takes all. The tiles are also several times as
-  fast to differentiate on a CPU.
-
-  Args:
-    x: [batch, height, width, channels].
-    window: without dilation; it fits the map.
-
-  Returns:
-    [batch, height', width', channels].
-  """
-  if window.kernel != window.stride or window.widths != ((0, 0), (0, 0)):
-    return nn.max_pool(x, window.kernel, window.stride, window.widths)
-  height, width = window.output_size((x.shape[1], x.shape[2]))
-  rows, columns = window.kernel
-  x = x[:, : height * rows, : width * columns]
-  return x.reshape(-1, height, rows, width, columns, x.shape[-1]).max(axis=(2, 4))
+    return convolve(x, kernel, bias, window, self.policy, self.groups, phase)
 
 
 def convolve(
@@ -146,6 +102,7 @@ def convolve(
   window: Window,
   policy: ConvPolicy,
   groups: int = 1,
+  phase: jax.Array | None = None,
 ) -> jax.Array:
   """The cross-correlation of a map under a policy; all arrays have one dtype.
 
@@ -154,57 +111,64 @@ def convolve(
     kernel: [kernel height, kernel width, in / groups, out].
     bias: [out], or None.
     window: the kernel's, as the policy pads it on this map; it fits there.
-    policy: border mode and algorithm.
+    policy: border mode, balanced pooling and algorithm.
     groups: channel groups.
+    phase: where the window begins under 'balanced', as in `Conv`.
 
   Returns:
     [batch, height', width', out].
   """
-  size = (x.shape[1], x.shape[2])
-  widths = window.widths
-  if policy.padding not in ('zero', 'partial'):
-    x, widths = padding.pad(x, widths, policy.padding), ((0, 0), (0, 0))
+  size, mode = (x.shape[1], x.shape[2]), policy.padding
+  correlate = functools.partial(
+    _correlate, kernel=kernel, bias=bias, policy=policy, groups=groups
+  )
+  slack = window.slack(size)
+  if shifts := balanced.shifts(policy, slack, phase):
+    padded = padding.pad(x, window.widths, mode)
+    ratios = [
+      balanced.shifted_ratio(window, size, shift) if mode == 'partial' else None
+      for shift in shifts
+    ]
+    ys = [
+      correlate(balanced.crop(padded, slack, shift), window=window.bare, ratio=ratio)
+      for shift, ratio in zip(shifts, ratios, strict=True)
+    ]
+    return sum(ys[1:], start=ys[0]) / len(ys)
+  if mode == 'partial':
+    return correlate(x, window=window, ratio=padding.partial_ratio(window, size))
+  if mode != 'zero':
+    x, window = padding.pad(x, window.widths, mode), window.bare
+  return correlate(x, window=window, ratio=None)
+
+
+def _correlate(
+  x: jax.Array,
+  kernel: jax.Array,
+  bias: jax.Array | None,
+  window: Window,
+  policy: ConvPolicy,
+  groups: int,
+  ratio: np.ndarray | jax.Array | None,
+) -> jax.Array:
+  """The cross-correlation of a zero-padded map, times PartialConv's ratio if any."""
   y = conv2d(
     x,
     kernel,
     window.stride,
-    widths,
+    window.widths,
     window.dilation,
     groups,
     policy.algorithm,
     policy.costs,
   )
   bias = None if bias is None else bias[None, None, None, :]
-  if policy.padding == 'partial':
-    ratio = padding.partial_ratio(window, size)[None, :, :, None]
+  if ratio is not None:
+    ratio = ratio[None, :, :, None]
     y = y * jnp.asarray(ratio, y.dtype)
     if bias is not None:
       # An output that sees no real pixel stays zero (Liu et al., Eq. 1).
       bias = bias * jnp.asarray(ratio > 0, y.dtype)
   return y if bias is None else y + bias
-
-
-def adaptive_average_pool(x: jax.Array, size: tuple[int, int]) -> jax.Array:
-  """Averages over `size` cells that tile the map, repeating where it is smaller.
-
-  Cell i of n over an axis of m pixels covers floor(i m / n) up to ceil((i + 1) m / n),
-  as in PyTorch, so that weights which follow it carry over.
-
-  Args:
-    x: [batch, height, width, channels].
-    size: (rows, columns) of the result.
-
-  Returns:
-    [batch, rows, columns, channels].
-  """
-  for axis, cells in zip((1, 2), size, strict=True):
-    pixels = x.shape[axis]
-    index, cell = np.arange(pixels), np.arange(cells)[:, None]
-    low, high = cell * pixels // cells, -(-(cell + 1) * pixels // cells)
-    covered = (index[None, :] >= low) & (index[None, :] < high)
-    weights = jnp.asarray(covered / covered.sum(axis=1, keepdims=True), x.dtype)
-    x = jnp.moveaxis(jnp.tensordot(weights, x, axes=(1, axis)), 0, axis)
-  return x
 
 
 def require_fit(layer: nn.Module, window: Window, size: tuple[int, int]) -> None:

@@ -1,6 +1,7 @@
 """The layer table of a Flax model, from an abstract run: nothing is computed."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,14 +11,20 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from symjax.errors import UserError
+from symjax.nn.average_pool import AveragePool
+from symjax.nn.downsample import Downsample
 from symjax.nn.group import SharedConv
 from symjax.nn.group_maps import GroupMaxPool
-from symjax.nn.layers import Conv, MaxPool
-from symjax.nn.window import Window, same_widths
+from symjax.nn.layers import Conv
+from symjax.nn.linen_windows import linen_window
+from symjax.nn.local import LocalConv
+from symjax.nn.pooling import MaxPool
+from symjax.nn.window import Window
 
 # On maps with an axis of orientations, whose planes are listed as channels.
 _ON_GROUPS = (SharedConv, GroupMaxPool)
-_OURS = (Conv, MaxPool, *_ON_GROUPS)
+_OURS = (Conv, LocalConv, MaxPool, AveragePool, Downsample, *_ON_GROUPS)
+_POOLINGS = (MaxPool, GroupMaxPool)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +33,8 @@ class Layer:
 
   Attributes:
     name: path of the module, joined by '/'.
-    kind: 'conv' or 'max_pool'.
+    kind: 'conv', 'max_pool', 'average_pool', and what follows dense ones: 'blur_pool'
+      or 'aps'.
     window: kernel, stride, padding and dilation on this map.
     groups: channel groups.
     input_shape: [height, width, channels].
@@ -66,14 +74,27 @@ def trace(
   Raises:
     UserError: the model cannot run on such images.
   """
+  return record(functools.partial(model.init, **call), image_shape)
+
+
+def record(
+  initialise: Callable[[jax.Array, jax.Array], Any], image_shape: Sequence[int]
+) -> tuple[Layer, ...]:
+  """The layers that a function calls, in the order they run.
+
+  Args:
+    initialise: of a key and images [1, height, width, channels], such as `model.init`.
+    image_shape: [height, width, channels] of one image.
+  """
   rows: list[Layer] = []
 
-  def record(
+  def note(
     run: Callable[..., Any],
     args: Any,
     kwargs: Any,
     context: nn.module.InterceptorContext,
   ) -> Any:
+    before = len(rows)
     y = run(*args, **kwargs)
     module = context.module
     x: Any = args[0] if args else next(iter(kwargs.values()), None)
@@ -81,25 +102,17 @@ def trace(
       context.method_name == '__call__'
       and isinstance(module, (*_OURS, nn.Conv))
       and (x.ndim == 4 or isinstance(module, _ON_GROUPS))
+      and not (isinstance(module, Downsample) and not module.acts)
     ):
-      rows.append(
-        Layer(
-          name='/'.join(module.path),
-          kind='max_pool' if isinstance(module, (MaxPool, GroupMaxPool)) else 'conv',
-          window=_window(module, x.shape[1:3]),
-          groups=_groups(module),
-          input_shape=_planar(x.shape),
-          output_shape=_planar(y.shape),
-        )
-      )
+      rows.insert(before, _layer(module, x.shape, y.shape))  # Before those within it.
     return y
 
-  def initialise(key: jax.Array, images: jax.Array) -> Any:
-    with nn.intercept_methods(record):
-      return model.init(key, images, **call)
+  def watched(key: jax.Array, images: jax.Array) -> Any:
+    with nn.intercept_methods(note):
+      return initialise(key, images)
 
   images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
-  jax.eval_shape(initialise, jax.eval_shape(lambda: jax.random.key(0)), images)
+  jax.eval_shape(watched, jax.eval_shape(lambda: jax.random.key(0)), images)
   return tuple(rows)
 
 
@@ -162,42 +175,46 @@ def smallest_image(
   return high
 
 
+def _layer(module: nn.Module, before: Sequence[int], after: Sequence[int]) -> Layer:
+  """The row of one call, on a map of shape `before`, that returned one of `after`."""
+  window = _window(module, (before[1], before[2]))
+  output_shape = _planar(after)
+  if isinstance(module, _POOLINGS):
+    # Of the maximum alone, where a `Downsample` within the layer follows.
+    height, width = window.output_size((before[1], before[2]))
+    output_shape = (height, width, output_shape[2])
+  return Layer(
+    name='/'.join(module.path),
+    kind=_kind(module),
+    window=window,
+    groups=_groups(module),
+    input_shape=_planar(before),
+    output_shape=output_shape,
+  )
+
+
+def _kind(module: nn.Module) -> str:
+  if isinstance(module, _POOLINGS):
+    return 'max_pool'
+  if isinstance(module, AveragePool):
+    return 'average_pool'
+  if isinstance(module, Downsample):
+    return 'aps' if module.policy.downsampling == 'aps' else 'blur_pool'
+  return 'local_conv' if isinstance(module, LocalConv) else 'conv'
+
+
 def _planar(shape: Sequence[int]) -> tuple[int, int, int]:
   """[height, width, channels] of a map [batch, height, width, ..., channels]."""
   return shape[1], shape[2], math.prod(shape[3:])
 
 
-def _window(module: nn.Module, size: tuple[int, int]) -> Window:
+def _window(module: Any, size: tuple[int, int]) -> Window:
   if isinstance(module, _OURS):
     return module.window(size)
-  return _linen_window(module, size)
+  return linen_window(module, size)
 
 
 def _groups(module: nn.Module) -> int:
   if isinstance(module, Conv):
     return module.groups
   return getattr(module, 'feature_group_count', 1)
-
-
-def _linen_window(conv: Any, size: tuple[int, int]) -> Window:
-  """The window of a `flax.linen.Conv`, which spells it in several ways."""
-
-  def pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])
-
-  kernel = pair(conv.kernel_size)
-  stride = pair(1 if conv.strides is None else conv.strides)
-  dilation = pair(1 if conv.kernel_dilation is None else conv.kernel_dilation)
-  widths = conv.padding
-  if widths == 'SAME':
-    widths = [same_widths(size[i], kernel[i], stride[i], dilation[i]) for i in (0, 1)]
-  elif widths == 'VALID':
-    widths = 0
-  elif isinstance(widths, str):
-    # CIRCULAR and REFLECT keep the map's size at stride 1, at any stride.
-    reach = [dilation[i] * (kernel[i] - 1) for i in (0, 1)]
-    widths = [(r // 2, r - r // 2) for r in reach]
-  if isinstance(widths, int):
-    widths = [widths, widths]
-  vertical, horizontal = (pair(side) for side in widths)
-  return Window(kernel, stride, (vertical, horizontal), dilation)

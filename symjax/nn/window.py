@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from symjax.symmetry.stride import slack
+
 # Padding of one axis: (low, high), in pixels.
 Widths = tuple[int, int]
 
@@ -28,6 +30,31 @@ class Window:
     """Positions on a map of `size` [height, width]; below 1 where it does not fit."""
     height, width = (self._positions(axis, size[axis]) for axis in range(2))
     return height, width
+
+  def slack(self, size: tuple[int, int]) -> tuple[int, int]:
+    """Padded pixels that no position reaches, at the (bottom, right) of a map."""
+    vertical, horizontal = (
+      slack(size[i], self.kernel[i], self.stride[i], self.widths[i], self.dilation[i])
+      for i in range(2)
+    )
+    return vertical, horizontal
+
+  @property
+  def bare(self) -> 'Window':
+    """The same window on a map that has its padding already."""
+    return dataclasses.replace(self, widths=((0, 0), (0, 0)))
+
+  def shifted(self, size: tuple[int, int], shift: tuple[int, int]) -> 'Window':
+    """The window that begins `shift` pixels later on a map of `size`.
+
+    It has as many positions and no slack; widths below 0 crop the map. A shift is at
+    most the slack.
+    """
+    vertical, horizontal = (
+      (low - r, high - (u - r))
+      for (low, high), u, r in zip(self.widths, self.slack(size), shift, strict=True)
+    )
+    return dataclasses.replace(self, widths=(vertical, horizontal))
 
   def taps_inside(self, axis: int, size: int) -> np.ndarray:
     """Taps that fall on real pixels, per position along one axis.

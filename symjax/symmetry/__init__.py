@@ -1,7 +1,8 @@
 """How symmetric is what a network learned, and what it computes?"""
 
-from symjax.symmetry import transformations
+from symjax.symmetry import shift_protocol, transformations, views
 from symjax.symmetry.band import Band, random_band
+from symjax.symmetry.consistency import Views, agreement, consistency
 from symjax.symmetry.d4 import Group, group_of, orbit, symmetrize
 from symjax.symmetry.equivariance import equivariance_error, equivariance_errors
 from symjax.symmetry.irreps import irrep_energies
@@ -28,6 +29,9 @@ __all__ = [
   'Group',
   'LayerProfile',
   'SymmetryProfile',
+  'Views',
+  'agreement',
+  'consistency',
   'convolutions',
   'distances',
   'equivariance_error',
@@ -46,6 +50,7 @@ __all__ = [
   'random_band',
   'rotation_flow',
   'score',
+  'shift_protocol',
   'skew',
   'slack',
   'still',
@@ -54,4 +59,5 @@ __all__ = [
   'transformations',
   'translation_flow',
   'treats_ends_alike',
+  'views',
 ]

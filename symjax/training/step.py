@@ -1,6 +1,6 @@
 """One step of training and one of evaluation: pure, jitted over a device mesh."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -16,9 +16,27 @@ Metrics = dict[str, jax.Array]
 
 
 class Task(Protocol):
-  """Losses and metrics of a network's outputs, one number an example."""
+  """Losses and metrics of a network's outputs, one number an example.
+
+  Attributes:
+    headline: the metric of `summary.json`.
+    unit: its, in words.
+    interval: scores of examples -> the confidence interval of their mean.
+    smooth_score_name: what `smooth_score` is, in words.
+  """
 
   headline: str
+  unit: str
+  smooth_score_name: str
+
+  @property
+  def interval(self) -> Callable[[Sequence[float]], tuple[float, float]]:
+    """As above."""
+    ...
+
+  def rank(self, row: Mapping[str, Any]) -> float:
+    """An evaluation's numbers as one: the larger, the better."""
+    ...
 
   def losses(self, logits: jax.Array, batch: Batch) -> jax.Array:
     """[batch]."""
@@ -26,6 +44,14 @@ class Task(Protocol):
 
   def scores(self, logits: jax.Array, batch: Batch) -> dict[str, jax.Array]:
     """Name -> [batch]."""
+    ...
+
+  def predictions(self, logits: jax.Array) -> jax.Array:
+    """[batch], or [batch, height, width]: what is compared between two views."""
+    ...
+
+  def smooth_score(self, logits: jax.Array, batch: Batch) -> jax.Array:
+    """[batch]: how right an output is, without the steps of a decision."""
     ...
 
 
@@ -37,6 +63,7 @@ def make_train_step(
   augmentation: Augmentation,
   seed: int,
   penalty: Callable[[Any], jax.Array] | None = None,
+  auxiliary_weight: float = 0.0,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
   """A pure (state, batch) -> (state, metrics); jit it over a mesh with `devices.jit`.
 
@@ -50,19 +77,22 @@ def make_train_step(
     task: losses and metrics.
     normalization: of uint8 images.
     augmentation: of uint8 images.
-    seed: of augmentation and dropout.
+    seed: of augmentation, dropout, and the phases of balanced pooling.
     penalty: a scalar of the parameters that is added to the loss.
+    auxiliary_weight: times the loss of each `auxiliary_logits` that the model sows
+      into `intermediates`; the sum is added to the loss.
 
   Returns:
     The step. Its metrics are means over the global batch before the update:
-    `train_loss`, one `train_<score>` for each of the task's, `penalty` where there is
-    one, and `gradient_norm`, the norm of the gradient of loss plus penalty.
+    `train_loss`, one `train_<score>` for each of the task's, `penalty` and
+    `auxiliary_loss` (not yet weighted) where there are such, and `gradient_norm`, the
+    norm of the gradient of all that is minimised.
   """
 
   def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
     # Not the key of the initial parameters: that is the seed's own.
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 1), state.step)
-    augmentation_key, dropout_key = jax.random.split(key)
+    augmentation_key, dropout_key, phase_key = jax.random.split(key, 3)
     images = normalization(augmentation(augmentation_key, batch['image']))
 
     def objective(params: Any) -> tuple[jax.Array, tuple[Any, Metrics]]:
@@ -70,13 +100,18 @@ def make_train_step(
         {'params': params, 'batch_stats': state.batch_stats},
         images,
         train=True,
-        mutable=['batch_stats'],
-        rngs={'dropout': dropout_key},
+        mutable=['batch_stats', 'intermediates'],
+        rngs={'dropout': dropout_key, 'phase': phase_key},
       )
       loss = task.losses(logits, batch).mean()
       scores = task.scores(logits, batch)
       metrics = {f'train_{name}': value.mean() for name, value in scores.items()}
       metrics['train_loss'] = loss
+      heads = updated.get('intermediates', {}).get('auxiliary_logits', ())
+      if heads:
+        auxiliary = [task.losses(head, batch).mean() for head in heads]
+        metrics['auxiliary_loss'] = sum(auxiliary[1:], start=auxiliary[0])
+        loss += auxiliary_weight * metrics['auxiliary_loss']
       if penalty is not None:
         metrics['penalty'] = penalty(params).astype(loss.dtype)
         loss += metrics['penalty']

@@ -1,0 +1,171 @@
+"""What a network makes of every view of every test image."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from symjax import data
+from symjax.data import Dataset
+from symjax.experiments.data import load_scenes
+from symjax.experiments.evaluation.measures import MEASURES, measures_of
+from symjax.experiments.subject import Subject
+from symjax.progress import progress
+from symjax.symmetry import agreement, shift_protocol, views
+from symjax.training import devices
+from symjax.training.images import Normalization
+from symjax.training.step import Task
+
+Arrays = dict[str, Any]
+Forward = Callable[[jax.Array], jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+  """Numbers about every test image, in the order of the split.
+
+  Attributes:
+    size: [height, width] of images as the network sees them.
+    scenes: what the crops of `crop_shift` are cut from: 'resized', the image at a
+      larger size, as Zhang has it; or 'extended', the image at its own size and what
+      repeats its edge, where images come in one size.
+    scores: name -> [images], as the task scores them.
+    agreements: name of a measure -> [repeats, images].
+    diagonal: [offsets, images], the task's smooth scores of the windows along the
+      diagonal of the scene, at `shift_protocol.diagonal_offsets`.
+  """
+
+  size: tuple[int, int]
+  scenes: str
+  scores: dict[str, np.ndarray]
+  agreements: dict[str, np.ndarray]
+  diagonal: np.ndarray
+
+
+def measure(subject: Subject) -> Measured:
+  """Looks at each test image in every view.
+
+  The images are split over all devices, in batches of the training's size. The network
+  is compiled once, and called once for every view.
+
+  Raises:
+    UserError: the batch does not divide among the devices, or the scenes cannot be had.
+  """
+  setup, config = subject.setup, subject.config
+  height, width, _ = setup.normalization.output_shape(subject.test.images.shape[1:])
+  size = (height, width)
+  side = height + shift_protocol.shift_margins(size)[0]  # Cut images are squares.
+  scenes = load_scenes(config['data'], side, *subject.folders)
+
+  mesh = devices.make_mesh(config['train']['batch_size'])
+  variables = jax.device_put(subject.variables, devices.replicated(mesh))
+  forward = functools.partial(
+    jax.jit(functools.partial(setup.model.apply, train=False)), variables
+  )
+  found = []
+  for batch in _batches(subject, scenes):
+    placed = devices.place_batch(mesh, batch)
+    images, larger = _seen(placed, setup.normalization, size)
+    numbers = _look(forward, setup.task, placed, images, larger, size)
+    found.append(_only(jax.device_get(numbers), batch['mask']))
+  whole = jax.tree.map(lambda *parts: np.concatenate(parts, axis=-1), *found)
+  return Measured(size, 'extended' if scenes is None else 'resized', **whole)
+
+
+def _only(numbers: Arrays, real: np.ndarray) -> Arrays:
+  """Arrays [..., batch] without the images that fill up a batch."""
+  return jax.tree.map(lambda leaf: leaf[..., real], numbers)
+
+
+def _batches(
+  subject: Subject, scenes: Dataset | None
+) -> Iterator[dict[str, np.ndarray]]:
+  """Batches of the test split, with `place` and, where there are any, `scene`."""
+  size = subject.config['train']['batch_size']
+  count = math.ceil(len(subject.test.images) / size)
+  batches = data.evaluation_batches(subject.test, size)
+  larger = data.evaluation_batches(scenes, size) if scenes is not None else None
+  for i in progress(range(count), f'evaluating {subject.name}'):
+    batch = next(batches) | {'place': np.arange(i * size, (i + 1) * size)}
+    yield batch if larger is None else batch | {'scene': next(larger)['image']}
+
+
+@functools.partial(jax.jit, static_argnames=('normalization', 'size'))
+def _seen(
+  batch: Mapping[str, jax.Array], normalization: Normalization, size: tuple[int, int]
+) -> tuple[jax.Array, jax.Array]:
+  """The images and their scenes, normalised."""
+  images = normalization(batch['image'])
+  if 'scene' in batch:
+    own_size = dataclasses.replace(normalization, image_size=None)
+    return images, own_size(batch['scene'])
+  return images, views.extended(images, shift_protocol.shift_margins(size))
+
+
+def _look(
+  forward: Forward,
+  task: Task,
+  batch: Mapping[str, jax.Array],
+  images: jax.Array,
+  scenes: jax.Array,
+  size: tuple[int, int],
+) -> Arrays:
+  """The fields of `Measured` for one batch."""
+  outputs = forward(images)
+  upright = task.predictions(outputs)
+  places = batch['place']
+  agreements = {}
+  for name, how in measures_of(size).items():
+    seen = scenes if how.on_scenes else images
+    found = []
+    for repeat in range(how.repeats):
+      first, second = _pair(seen, repeat, places, name, size)
+      before = task.predictions(forward(first)) if how.drawn else upright
+      after = task.predictions(forward(second))
+      found.append(_agreement(before, after, repeat, places, name, size))
+    agreements[name] = jnp.stack(found)
+  diagonal = [
+    task.smooth_score(forward(_window(scenes, jnp.asarray(offset), size)), batch)
+    for offset in shift_protocol.diagonal_offsets(size)
+  ]
+  return {
+    'scores': task.scores(outputs, batch),
+    'agreements': agreements,
+    'diagonal': jnp.stack(diagonal),
+  }
+
+
+# Apart from the network, so that it is compiled once for all of them.
+@functools.partial(jax.jit, static_argnames=('name', 'size'))
+def _pair(
+  images: jax.Array, repeat: int, places: jax.Array, name: str, size: tuple[int, int]
+) -> tuple[jax.Array, jax.Array]:
+  """The two views of a measure."""
+  made = MEASURES[name].views(jnp.asarray(repeat), places, size)
+  return made.reference(images), made.transform(images)
+
+
+@functools.partial(jax.jit, static_argnames=('name', 'size'))
+def _agreement(
+  first: jax.Array,
+  second: jax.Array,
+  repeat: int,
+  places: jax.Array,
+  name: str,
+  size: tuple[int, int],
+) -> jax.Array:
+  """[batch] of the predictions of the two views."""
+  made = MEASURES[name].views(jnp.asarray(repeat), places, size)
+  return agreement(first, second, made)
+
+
+@functools.partial(jax.jit, static_argnames=('size',))
+def _window(scenes: jax.Array, offset: jax.Array, size: tuple[int, int]) -> jax.Array:
+  """The windows of a batch at one offset."""
+  offsets = jnp.broadcast_to(offset[None, :], (len(scenes), 2))
+  return views.windows(scenes, offsets, size)
