@@ -20,7 +20,7 @@ _PROTOCOL = 1001
 _COUNT = struct.Struct('<q')
 _LARGEST_RANK = 32  # NumPy's views go no further.
 _DEEPEST = 50
-_MOST_VALUES = 2**20
+_MOST_VALUES = 2**18
 
 # Under these keys training scripts put the weights, beside epochs and optimisers.
 CONTAINERS = ('state_dict', 'model_state_dict', 'model', 'net', 'weights', 'params')
