@@ -149,7 +149,7 @@ def measure_weights(path: Path, layout: str | None = None) -> MeasuredWeights:
     arrays=len(arrays),
     pointwise=sum(_is_pointwise(array, found.layout) for array in arrays.values()),
     odd=odd,
-    folded=_folded(arrays, architecture),
+    folded=find_folding(arrays, architecture),
     profile=profile,
     shapes=kernel_shapes(named, found.layout),
     marks=marks,
@@ -183,7 +183,9 @@ def _is_pointwise(array: np.ndarray, layout: str) -> bool:
   return array.ndim == 4 and all(array.shape[layout.index(axis)] == 1 for axis in 'HW')
 
 
-def _folded(arrays: Mapping[str, np.ndarray], architecture: Architecture | None) -> str:
+def find_folding(
+  arrays: Mapping[str, np.ndarray], architecture: Architecture | None
+) -> str:
   """Whether BatchNorm is folded into the weights: 'yes', 'perhaps' or 'no'.
 
   Of a network that is known to have or to lack BatchNorm it is certain.
