@@ -56,7 +56,7 @@ def test_published_networks_are_recognised_at_any_width(title, name, options):
   found = recognise(arrays, 'OIHW')
   assert found.title == title
   assert found.normalized == any('running_mean' in name for name in arrays)
-  assert set(found.names.values()) == {k for k, a in arrays.items() if a.ndim == 4}
+  assert set(found.names) == {k for k, a in arrays.items() if a.ndim == 4}
 
 
 def test_other_networks_are_not(resnet):
