@@ -137,6 +137,21 @@ def test_keras_names_its_weights_in_its_order(tmp_path):
   np.testing.assert_array_equal(found['first/kernel'], kernel)
 
 
+def test_links_out_of_a_file_are_not_followed(tmp_path):
+  with h5py.File(tmp_path / 'other.h5', 'w') as file:
+    file.create_dataset('secret/kernel', data=np.ones(3))
+  with h5py.File(tmp_path / 'net.h5', 'w') as file:
+    file.create_dataset('own', data=np.zeros(2))
+    file['layer'] = h5py.ExternalLink('other.h5', '/secret')
+    file['again'] = h5py.SoftLink('/own')
+    file.attrs['layer_names'] = [b'layer', b'again']
+  assert list(checkpoints.read(tmp_path / 'net.h5')) == ['own']
+  raw = tmp_path / 'raw.h5'
+  with h5py.File(raw, 'w') as file:
+    file.create_dataset('a', (3,), 'f4', external=[(str(raw), 0, 12)])
+  assert 'lies in another file' in refusal(raw)
+
+
 @pytest.mark.skipif(not REAL.exists(), reason='the real weights are not at hand')
 def test_real_weights_are_the_same_in_both_formats():
   legacy = checkpoints.read(REAL / 'resnet20-12fca82f.th')

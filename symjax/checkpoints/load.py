@@ -73,12 +73,12 @@ def start_from(
     for name, (theirs, ours) in match.resized.items()
     if len(theirs) == len(ours) == 2 and theirs[0] == ours[0]
   }
-  start = names.name_leaves(create()) if heads else {}
-  for name in list(match.resized):
-    if name.rpartition('/')[0] in heads:
-      del match.resized[name]
-      match.found[name] = np.asarray(start[name])
+  own = [name for name in match.resized if name.rpartition('/')[0] in heads]
+  for name in own:
+    del match.resized[name]
   match.require()
+  start = names.name_leaves(create()) if own else {}
+  match.found |= {name: np.asarray(start[name]) for name in own}
   return match.variables, tuple(sorted(names.flax_name(head) for head in heads))
 
 
@@ -181,7 +181,14 @@ def abstract_variables(model: Any, input_shape: Sequence[int]) -> Any:
   Args:
     model: a Flax module, called as `model(images, train=False)`.
     input_shape: [height, width, channels] of one image.
+
+  Raises:
+    UserError: `input_shape` is no such thing, or the model takes no such images.
   """
+  if len(input_shape) != 3:
+    raise UserError(
+      f'input_shape={tuple(input_shape)} is not (height, width, channels) of one image'
+    )
   images = jax.ShapeDtypeStruct((1, *input_shape), jnp.float32)
 
   def initialise(images: jax.Array) -> Any:
