@@ -86,6 +86,7 @@ def test_what_was_written_is_read(suffix, tmp_path):
   [
     lambda state: state,
     lambda state: {'epoch': 3, 'state_dict': state, 'optimizer': {'m': np.ones(2)}},
+    lambda state: {'loss': np.ones(()), 'net': {}, 'weights': state},
     lambda state: {'best': 91.5, 'model': collections.OrderedDict(state)},
     lambda state: {'state_dict': {f'module.{k}': v for k, v in state.items()}},
   ],

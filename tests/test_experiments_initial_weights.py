@@ -83,15 +83,23 @@ def test_a_head_of_another_size_is_said_to_be_reinitialised(weights, tmp_path):
   )
 
 
-def test_filters_that_an_optimiser_keeps_on_the_sphere_start_there(weights, tmp_path):
-  path, _ = weights
-  config = smoke_config()
+def test_filters_that_an_optimiser_keeps_on_the_sphere_start_there(tmp_path):
+  config = importlib.import_module('configs.digits_vgg').get_config('smoke').to_dict()
+  config['model'] |= {'depth': 11, 'stages': 1, 'width': 1 / 16}
   config['optimizer'] |= {'name': 'unit_norm', 'weight_decay': 0.0}
   setup = build(config, SHAPE, 10, 64)
+  rng = np.random.default_rng(0)
+  variables = jax.tree.map(
+    lambda leaf: rng.random(leaf.shape, np.float32),
+    abstract_variables(setup.model, SHAPE),
+  )
+  path = tmp_path / 'net.safetensors'
+  checkpoints.export(setup.model, variables, path, SHAPE)
   start = load_initial_weights(Workdir(tmp_path / 'run'), setup, str(path))
-  state = jax.jit(setup.start_state)(start.variables)
-  norms = np.linalg.norm(state.params['conv1']['kernel'].reshape(-1, 4), axis=0)
-  np.testing.assert_allclose(norms, 1, atol=1e-6)
+  kernel = setup.start_state(start.variables).params['features_0']['kernel']
+  before = variables['params']['features_0']['kernel']
+  norms = np.linalg.norm(before.reshape(-1, 4), axis=0)
+  np.testing.assert_allclose(kernel, before / norms[None, None, None], rtol=1e-6)
 
 
 def begun(folder, record):

@@ -376,26 +376,11 @@ def test_a_run_starts_from_another_ones_weights_and_goes_on_without_them(
   assert load_initial_weights(Workdir(workdir), None, 'gone') is None
 
 
-def test_a_run_does_not_start_from_what_is_no_weights(tmp_path):
-  (tmp_path / 'net.pth').write_bytes(b'cos\nsystem\n(S"touch marker"\ntR.')
-  flag = f'--init_weights={tmp_path / "net.pth"}'
-  result = run('train', SMOKE, flag, workdir=tmp_path / 'run')
-  assert result.returncode == 2 and len(result.stderr.splitlines()) == 1
-  assert 'its pickle names os.system' in result.stderr
-  assert not (tmp_path / 'run').exists()
-
-
-PROFILE_MISTAKES = {
-  '--workdir=a --weights=b': 'give either --workdir, of a run, or --weights, of files',
-  '--weights=net.npz': '--weights names no folder to write to: give --out=DIR',
-}
-
-
-@pytest.mark.parametrize('flags', PROFILE_MISTAKES)
-def test_mistakes_in_what_to_profile_get_one_line(flags):
-  result = run('profile', *flags.split())
+def test_what_to_profile_is_a_run_or_files():
+  result = run('profile', '--workdir=a', '--weights=b')
   assert result.returncode == 2
-  assert result.stderr == f'error: {PROFILE_MISTAKES[flags]}\n'
+  message = 'give either --workdir, of a run, or --weights, of files'
+  assert result.stderr == f'error: {message}\n'
 
 
 def test_a_profile_of_weights_is_that_of_the_run(finished):
