@@ -13,12 +13,13 @@ from test_data_decoding import VariedImages
 
 from symjax import data
 from symjax.data import Dataset
-from symjax.experiments import subject as subjects
 from symjax.experiments.data import load_scenes
 from symjax.experiments.evaluation import evaluation_table, report_evaluation
 from symjax.experiments.evaluation import measured as measured_module
 from symjax.experiments.evaluation.measured import measure
 from symjax.experiments.evaluation.measures import MEASURES, measures_of
+from symjax.experiments.setup import build
+from symjax.experiments.subject import Subject
 from symjax.symmetry.shift_protocol import diagonal_offsets, draw_offsets
 
 CONFIG = importlib.import_module('configs.mnist_connected').get_config('smoke')
@@ -38,11 +39,12 @@ class Brightness(nn.Module):
 
 @pytest.fixture(scope='module')
 def base(tmp_path_factory):
-  """A subject of another network and other data."""
+  """A subject of another network."""
   config = CONFIG.to_dict()
   config['data'] |= {'mean': (0.5,), 'std': (0.25,)}
-  with subjects.subject_of_start(config, str(tmp_path_factory.mktemp('none'))) as found:
-    return dataclasses.replace(found, variables={}, name='known')
+  setup = build(config, (28, 28, 1), num_classes=10, num_examples=64)
+  folders = (str(tmp_path_factory.mktemp('none')), None)
+  return Subject(config, setup, {}, None, 0, 'known', folders)
 
 
 def known(base, columns=None):
