@@ -97,7 +97,8 @@ def test_the_score_has_wilsons_interval(made):
 
 def test_the_record_says_what_it_is_of(made):
   record, out = made
-  assert json.loads((out / 'evaluation.json').read_text()) == record
+  written = json.loads((out / 'evaluation.json').read_text())
+  assert written == json.loads(json.dumps(record))
   assert record['dataset'] == 'known' and record['test_examples'] == COUNT
   assert record['crop_shift'] == {
     'size': [8, 8], 'scene': [10, 10], 'scenes': 'extended',
