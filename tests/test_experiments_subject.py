@@ -1,6 +1,7 @@
-"""What is measured: a file of weights; starts and runs are measured in other tests."""
+"""What is measured: a file of weights; runs are measured in other tests."""
 
 import importlib
+import json
 
 import jax
 import numpy as np
@@ -10,6 +11,7 @@ from symjax.checkpoints import names
 from symjax.errors import UserError
 from symjax.experiments.setup import build
 from symjax.experiments.subject import subject_of_weights
+from symjax.experiments.workdir import Workdir
 
 
 def test_a_file_of_weights_is_the_network_that_it_was_written_of(tmp_path):
@@ -35,3 +37,16 @@ def test_a_file_of_weights_is_the_network_that_it_was_written_of(tmp_path):
   with pytest.raises(UserError, match='weights.npz does not fit the network'):
     with subject_of_weights(config, path, str(tmp_path)):
       pass
+
+
+def test_a_run_of_an_older_version_is_named_by_what_it_lacks(tmp_path):
+  config = {'model': {'name': 'vgg'}, 'data': {'name': 'mnist'}, 'seed': 3}
+  (tmp_path / 'config.json').write_text(json.dumps(config))
+  found = Workdir(tmp_path).read_config()
+  assert found == config and found['data'] | {'fake': True} == {
+    'name': 'mnist', 'fake': True,
+  }  # fmt: skip
+  with pytest.raises(UserError, match=r"config.json has no 'test_split': an older"):
+    found['data']['test_split']
+  with pytest.raises(UserError, match=r"has no 'train': an older symjax made"):
+    found['train']
