@@ -13,6 +13,7 @@ from test_data_decoding import VariedImages
 
 from symjax import data
 from symjax.data import Dataset
+from symjax.errors import UserError
 from symjax.experiments.data import load_scenes
 from symjax.experiments.evaluation import evaluation_table, report_evaluation
 from symjax.experiments.evaluation import measured as measured_module
@@ -34,7 +35,8 @@ class Brightness(nn.Module):
   @nn.compact
   def __call__(self, images, *, train=False):
     mean = images[:, :, : self.columns].mean((1, 2, 3))
-    return jnp.stack([mean, -mean], axis=1) * 8
+    contrast = self.param('contrast', nn.initializers.constant(8.0), ())
+    return jnp.stack([mean, -mean], axis=1) * contrast
 
 
 @pytest.fixture(scope='module')
@@ -44,7 +46,8 @@ def base(tmp_path_factory):
   config['data'] |= {'mean': (0.5,), 'std': (0.25,)}
   setup = build(config, (28, 28, 1), num_classes=10, num_examples=64)
   folders = (str(tmp_path_factory.mktemp('none')), None)
-  return Subject(config, setup, {}, None, 0, 'known', folders)
+  variables = {'params': {'contrast': jnp.asarray(8.0)}}
+  return Subject(config, setup, variables, None, 0, 'known', folders)
 
 
 def known(base, columns=None):
@@ -52,7 +55,7 @@ def known(base, columns=None):
   images = np.random.default_rng(0).integers(0, 256, (COUNT, 8, 8, 1), np.uint8)
   model = Brightness(columns)
   setup = dataclasses.replace(base.setup, model=model)
-  logits = model.apply({}, setup.normalization(jnp.asarray(images)))
+  logits = model.apply(base.variables, setup.normalization(jnp.asarray(images)))
   labels = np.argmax(np.asarray(logits), -1).astype(np.int32)
   labels[:7] = 1 - labels[:7]
   test = Dataset('known', 'test', images, labels, 2, 'a part of nothing')
@@ -173,6 +176,14 @@ def test_images_that_vary_in_size_are_cropped_as_zhang_does(base, monkeypatch):
     for offsets in (first, second)
   ]
   np.testing.assert_array_equal(found.agreements['crop_shift'][0], np.equal(*sides))
+
+
+def test_a_network_without_finite_outputs_is_named(base, tmp_path):
+  broken = {'params': {'contrast': jnp.asarray(np.nan)}}
+  there = dataclasses.replace(known(base), variables=broken)
+  with pytest.raises(UserError, match='known gives NaN or infinity on known'):
+    report_evaluation(there, tmp_path / 'out')
+  assert not (tmp_path / 'out').exists()
 
 
 def test_scenes_are_larger_only_where_images_vary_in_size(tmp_path):

@@ -13,6 +13,7 @@ from flax import linen as nn
 
 from symjax import data
 from symjax.data import Dataset
+from symjax.errors import UserError
 from symjax.experiments.data import load_scenes
 from symjax.experiments.evaluation.measures import MEASURES, measures_of
 from symjax.experiments.subject import Subject
@@ -69,7 +70,8 @@ def measure(subject: Subject) -> Measured:
   is compiled once, and called once for every view.
 
   Raises:
-    UserError: the batch does not divide among the devices, or the scenes cannot be had.
+    UserError: the batch does not divide among the devices, the scenes cannot be had,
+      or the network gives numbers that are not finite.
   """
   setup, config = subject.setup, subject.config
   height, width, _ = setup.normalization.output_shape(subject.test.images.shape[1:])
@@ -89,6 +91,12 @@ def measure(subject: Subject) -> Measured:
     )
     found.append(_only(jax.device_get(numbers), batch['mask']))
   whole = jax.tree.map(lambda *parts: np.concatenate(parts, axis=-1), *found)
+  if not np.isfinite(whole['diagonal']).all():
+    # Labels would be chosen of them all the same, and agree.
+    raise UserError(
+      f'{subject.name} gives NaN or infinity on {subject.test.name}; look at its '
+      'weights, or give others'
+    )
   return Measured(size, 'extended' if scenes is None else 'resized', **whole)
 
 
