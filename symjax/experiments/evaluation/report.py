@@ -38,8 +38,10 @@ def report_evaluation(subject: Subject, out: str | Path) -> dict[str, Any]:
   record = {
     'name': subject.name,
     'model': config['model']['name'],
-    'seed': config['seed'],
+    # Of weights from elsewhere nobody knows with which seed they were trained.
+    'seed': None if subject.step is None else config['seed'],
     'step': subject.step,
+    'config': config,
     'dataset': test.name,
     'dataset_note': test.description,
     **summarise(measure(subject), subject.setup.task),
@@ -91,16 +93,16 @@ def summarise(measured: Measured, task: Task) -> dict[str, Any]:
 
 
 def _with_interval(values: np.ndarray, interval: tuple[float, float]) -> dict[str, Any]:
-  return {'mean': float(values.mean()), 'interval': list(interval)}
+  return {'mean': float(values.mean(dtype=float)), 'interval': list(interval)}
 
 
 def _consistency(found: np.ndarray, cluster: int) -> dict[str, Any]:
   """Of agreements [repeats, images]; those of one image, and of one draw, cluster."""
-  shares = found.mean(axis=0)
+  shares = found.mean(axis=0, dtype=float)
   clusters = (np.arange(len(shares)) // cluster).tolist()
   return {
     **_with_interval(shares, share_interval(shares.tolist(), clusters)),
-    'repeats': found.mean(axis=1).tolist(),
+    'repeats': found.mean(axis=1, dtype=float).tolist(),
   }
 
 
