@@ -7,18 +7,22 @@ import json
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from flax import linen as nn
+from test_data_decoding import VariedImages
 
+from symjax import data
 from symjax.data import Dataset
-from symjax.experiments import subject as subjects
+from symjax.experiments.data import load_scenes
 from symjax.experiments.evaluation import evaluation_table, report_evaluation
 from symjax.experiments.evaluation import measured as measured_module
 from symjax.experiments.evaluation.measured import measure
 from symjax.experiments.evaluation.measures import MEASURES, measures_of
+from symjax.experiments.setup import build
+from symjax.experiments.subject import Subject
 from symjax.symmetry.shift_protocol import diagonal_offsets, draw_offsets
 
 CONFIG = importlib.import_module('configs.mnist_connected').get_config('smoke')
-RNG = np.random.default_rng(0)
 COUNT = 27  # Not a multiple of the batch of 16, nor of the 8 images of an offset.
 
 
@@ -33,27 +37,33 @@ class Brightness(nn.Module):
     return jnp.stack([mean, -mean], axis=1) * 8
 
 
-def subject(tmp_path, columns=None, side=8):
-  images = RNG.integers(0, 256, (COUNT, side, side, 1), np.uint8)
-  model = Brightness(columns)
+@pytest.fixture(scope='module')
+def base(tmp_path_factory):
+  """A subject of another network."""
   config = CONFIG.to_dict()
   config['data'] |= {'mean': (0.5,), 'std': (0.25,)}
-  with subjects.subject_of_start(config, str(tmp_path)) as found:
-    setup = dataclasses.replace(found.setup, model=model)
-    logits = model.apply({}, setup.normalization(jnp.asarray(images)))
-    labels = np.argmax(np.asarray(logits), -1).astype(np.int32)
-    labels[:7] = 1 - labels[:7]  # 20 of 27 are right.
-    test = Dataset('known', 'test', images, labels, 2, 'a part of nothing')
-    return dataclasses.replace(
-      found, setup=setup, variables={}, test=test, name='known'
-    )
+  setup = build(config, (28, 28, 1), num_classes=10, num_examples=64)
+  folders = (str(tmp_path_factory.mktemp('none')), None)
+  return Subject(config, setup, {}, None, 0, 'known', folders)
+
+
+def known(base, columns=None):
+  """The network of the first columns, on random images of which it knows 20 of 27."""
+  images = np.random.default_rng(0).integers(0, 256, (COUNT, 8, 8, 1), np.uint8)
+  model = Brightness(columns)
+  setup = dataclasses.replace(base.setup, model=model)
+  logits = model.apply({}, setup.normalization(jnp.asarray(images)))
+  labels = np.argmax(np.asarray(logits), -1).astype(np.int32)
+  labels[:7] = 1 - labels[:7]
+  test = Dataset('known', 'test', images, labels, 2, 'a part of nothing')
+  return dataclasses.replace(base, setup=setup, test=test)
 
 
 @pytest.fixture(scope='module')
-def made(tmp_path_factory):
+def made(base, tmp_path_factory):
   """The record of a network that sees the mean alone, and where it was written."""
   out = tmp_path_factory.mktemp('evaluation')
-  return report_evaluation(subject(out), out / 'out'), out / 'out'
+  return report_evaluation(known(base), out), out
 
 
 def test_what_keeps_the_mean_keeps_the_predictions(made):
@@ -87,7 +97,8 @@ def test_the_score_has_wilsons_interval(made):
 
 def test_the_record_says_what_it_is_of(made):
   record, out = made
-  assert json.loads((out / 'evaluation.json').read_text()) == record
+  written = json.loads((out / 'evaluation.json').read_text())
+  assert written == json.loads(json.dumps(record))
   assert record['dataset'] == 'known' and record['test_examples'] == COUNT
   assert record['crop_shift'] == {
     'size': [8, 8], 'scene': [10, 10], 'scenes': 'extended',
@@ -100,9 +111,9 @@ def test_the_record_says_what_it_is_of(made):
   assert first.startswith('consistency: horizontal flip')
 
 
-def test_half_a_view_is_no_mirror(tmp_path):
+def test_half_a_view_is_no_mirror(base):
   """A network of the left half, against numpy on every image and both shifts."""
-  there = subject(tmp_path, 4)
+  there = known(base, 4)
   found = measure(there)
   images = there.test.images[..., 0].astype(float)
   mean = images[:, :, :4].mean((1, 2)) < 127.5
@@ -145,10 +156,10 @@ def test_half_a_view_is_no_mirror(tmp_path):
     np.testing.assert_allclose(row, true, atol=1e-5)
 
 
-def test_images_that_vary_in_size_are_cropped_as_zhang_does(tmp_path, monkeypatch):
+def test_images_that_vary_in_size_are_cropped_as_zhang_does(base, monkeypatch):
   """Then the scene is the image at a larger size, not an image with a border."""
-  there = subject(tmp_path)
-  scenes = RNG.integers(0, 256, (COUNT, 10, 10, 1), np.uint8)
+  there = known(base)
+  scenes = np.random.default_rng(1).integers(0, 256, (COUNT, 10, 10, 1), np.uint8)
   larger = dataclasses.replace(there.test, images=scenes)
   monkeypatch.setattr(measured_module, 'load_scenes', lambda *arguments: larger)
   found = measure(there)
@@ -162,6 +173,21 @@ def test_images_that_vary_in_size_are_cropped_as_zhang_does(tmp_path, monkeypatc
     for offsets in (first, second)
   ]
   np.testing.assert_array_equal(found.agreements['crop_shift'][0], np.equal(*sides))
+
+
+def test_scenes_are_larger_only_where_images_vary_in_size(tmp_path):
+  VariedImages(data_dir=tmp_path).download_and_prepare(
+    file_format='array_record',
+    download_config=tfds.download.DownloadConfig(try_download_gcs=False),
+  )
+  group = {'name': 'varied_images', 'test_split': 'train', 'test_examples': 5}
+  scenes = load_scenes(group, 16, str(tmp_path), None)
+  assert scenes.images.shape == (5, 16, 16, 3)
+  images = data.load('varied_images', 'train', str(tmp_path), image_size=14)
+  np.testing.assert_array_equal(scenes.labels, images.labels[:5])
+  np.testing.assert_array_equal(scenes.images[:, 0, 0], images.images[:5, 0, 0])
+  fixed = {'name': 'rendered_digits', 'test_split': 'test', 'test_examples': 5}
+  assert load_scenes(fixed, 16, str(tmp_path), None) is None
 
 
 def test_a_rectangle_has_no_quarter_turns():

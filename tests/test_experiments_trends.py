@@ -9,9 +9,9 @@ from scipy import stats
 from symjax.errors import UserError
 from symjax.experiments.trends import (
   Point,
+  evaluated_points,
   fit_line,
   offset_test,
-  points_of_runs,
   published_points,
   report_trends,
   trends_table,
@@ -115,8 +115,8 @@ def evaluated(folder, accuracy, consistency, **model):
   record = {
     'test_accuracy': {'mean': accuracy},
     'consistency': {'crop_shift': {'mean': consistency}},
+    'config': config,
   }
-  (folder / 'config.json').write_text(json.dumps(config))
   (folder / 'evaluation.json').write_text(json.dumps(record))
   return folder
 
@@ -126,7 +126,7 @@ def test_runs_are_grouped_by_config_keys(tmp_path):
     evaluated(tmp_path / 'a', 0.5, 0.6),
     evaluated(tmp_path / 'b', 0.6, 0.7, padding='reflect'),
   ]
-  points = points_of_runs(folders, 'crop_shift', ['model.name', 'model.padding'])
+  points = evaluated_points(folders, 'crop_shift', ['model.name', 'model.padding'])
   assert points == [
     Point('vgg, padding=zero', 'a', 0.5, 0.6),
     Point('vgg, padding=reflect', 'b', 0.6, 0.7),
@@ -147,19 +147,17 @@ def test_runs_are_grouped_by_config_keys(tmp_path):
 def test_what_a_run_does_not_have_is_named(tmp_path, measure, by, message):
   folder = evaluated(tmp_path / 'a', 0.5, 0.6)
   with pytest.raises(UserError, match=message):
-    points_of_runs([folder], measure, by)
+    evaluated_points([folder], measure, by)
 
 
 def test_runs_that_cannot_be_placed_are_named(tmp_path):
-  with pytest.raises(UserError, match='is no workdir of run.train'):
-    points_of_runs([tmp_path], 'crop_shift', ['model.name'])
   folder = evaluated(tmp_path / 'a', 0.5, 0.6)
-  record = {'test_error': {'mean': 1.0}, 'consistency': {}}
+  record = {'test_error': {'mean': 1.0}, 'consistency': {}, 'config': {}}
   (folder / 'evaluation.json').write_text(json.dumps(record))
   with pytest.raises(UserError, match='has no accuracy: it has test_error'):
-    points_of_runs([folder], 'crop_shift', ['model.name'])
+    evaluated_points([folder], 'crop_shift', ['model.name'])
   (folder / 'evaluation.json').unlink()
-  with pytest.raises(UserError, match='not evaluated yet: run python -m run.evaluate'):
-    points_of_runs([folder], 'crop_shift', ['model.name'])
+  with pytest.raises(UserError, match='no evaluation.json yet: run python -m run'):
+    evaluated_points([folder], 'crop_shift', ['model.name'])
   with pytest.raises(UserError, match='choose from fine_tuned, from_scratch'):
     published_points('tuned')

@@ -264,55 +264,38 @@ def frontier():
 
 def save_all(folder):
   """Writes all figures and returns their paths."""
-  paths = [folder / f'{name}.png' for name in figures.__all__]
-  (
-    kept,
-    crossed,
-    slid,
-    broken,
-    first,
-    evolved,
-    grid,
-    profiled,
-    curved,
-    compared,
-    *rest,
-  ) = (
-    folder / f'{name}.png'
-    for name in (
-      'consistencies',
-      'crossovers',
-      'diagonal_shift',
-      'equivariance_errors',
-      'first_filters',
-      'symmetry_over_training',
-      'mean_kernels',
-      'symmetry_profile',
-      'training_curves',
-      'table2_courses',
-      'sweep_results',
-      'trend_lines',
-    )
-  )
-  swept, trend = rest
   share = {'mean': 0.9, 'interval': [0.8, 0.95]}
   measures = dict.fromkeys('abcdefg', share)
-  figures.consistencies({'accuracy': share}, 'heads', measures, kept, CAPTION)
-  course = {'score': 'p', 'offsets': [[0, 0], [1, 1]], 'mean': [0.7, 0.8], 'images': []}
-  figures.diagonal_shift(course, slid, CAPTION)
-  dot = {'group': 'VGG', 'name': '11', 'accuracy': 0.7, 'consistency': 0.8}
-  figures.trend_lines({'points': [dot], 'lines': {}}, trend, CAPTION)
-  figures.crossovers(frontier(), crossed, CAPTION)
-  figures.equivariance_errors(errors(4), broken, CAPTION)
-  figures.first_filters(first_layer([''], 20, 3, 3, 3), first, CAPTION)
-  figures.mean_kernels(record(), grid, CAPTION, shapes('vgg'))
-  figures.symmetry_profile({'VGG': record()}, profiled, CAPTION)
-  figures.symmetry_over_training(history(), evolved, CAPTION)
-  figures.training_curves(metrics(), curved, CAPTION)
   cell = {'depth': 2, 'label': 'SGD', 'test_error': [[0.06, 0.02]], 'cost': [[0.2, 0]]}
-  figures.table2_courses([cell], compared, CAPTION)
+  course = {'score': 'p', 'offsets': [[0, 0], [1, 1]], 'mean': [0.7, 0.8], 'images': []}
+  dot = {'group': 'VGG', 'name': '11', 'accuracy': 0.7, 'consistency': 0.8}
   points = [{'label': '', 'x': x, 'values': [0.8, 0.9]} for x in (100, 300, 1000)]
-  figures.sweep_results(points, swept, CAPTION, 'test accuracy', 'examples')
+  sizes = [(31, False), (33, True)]
+  courses = {'crop shift': [share, share]}
+  content = {
+    'consistencies': ({'accuracy': share}, 'heads', measures),
+    'crossovers': (frontier(),),
+    'diagonal_shift': (course,),
+    'equivariance_errors': (errors(4),),
+    'first_filters': (first_layer([''], 20, 3, 3, 3),),
+    'foveation_map': (np.ones((8, 8)),),
+    'mean_kernels': (record(),),
+    'size_sweep': (33.0, {'accuracy': [share, share]}, courses, sizes),
+    'sweep_results': (points,),
+    'symmetry_over_training': (history(),),
+    'symmetry_profile': ({'VGG': record()},),
+    'table2_courses': ([cell],),
+    'training_curves': (metrics(),),
+    'trend_lines': ({'points': [dot], 'lines': {}},),
+  }
+  after_caption = {
+    'mean_kernels': (shapes('vgg'),),
+    'sweep_results': ('test accuracy', 'examples'),
+  }
+  paths = [folder / f'{name}.png' for name in figures.__all__]
+  for path in paths:
+    draw, last = getattr(figures, path.stem), after_caption.get(path.stem, ())
+    draw(*content[path.stem], path, CAPTION, *last)
   return paths
 
 

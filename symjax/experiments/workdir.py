@@ -100,12 +100,16 @@ class Workdir:
   def read_config(self) -> dict[str, Any]:
     """The config of the run.
 
+    To ask it for a key that it lacks is a `UserError` as well: configs have come to
+    have more keys.
+
     Raises:
       UserError: the folder is no run's.
     """
     if not self.config.exists():
       raise UserError(f'{self.path} is no workdir of run.train: it has no config.json')
-    return records.read_object(self.config, 'model', 'data', 'seed')
+    config = records.read_object(self.config, 'model', 'data', 'seed')
+    return _Group(config, self.config)
 
   @contextlib.contextmanager
   def newest_checkpoint(self) -> Iterator[tuple[CheckpointStore, int]]:
@@ -131,6 +135,22 @@ class Workdir:
     return (
       f'{self.path.name} ({config["model"]["name"]} on {config["data"]["name"]}, seed '
       f'{config["seed"]}, step {step})'
+    )
+
+
+class _Group(dict[str, Any]):
+  """A group of a run's config, which says what is wrong where a key is missing."""
+
+  def __init__(self, values: Mapping[str, Any], path: Path) -> None:
+    super().__init__(
+      {k: _Group(v, path) if isinstance(v, dict) else v for k, v in values.items()}
+    )
+    self._path = path
+
+  def __missing__(self, key: str) -> Any:
+    raise UserError(
+      f'{self._path} has no {key!r}: an older symjax made this run; measure it with '
+      'that one, or train anew in another --workdir'
     )
 
 

@@ -3,12 +3,13 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen as nn
 
 from symjax import data
 from symjax.data import Dataset
@@ -22,7 +23,20 @@ from symjax.training.images import Normalization
 from symjax.training.step import Task
 
 Arrays = dict[str, Any]
-Forward = Callable[[jax.Array], jax.Array]
+
+
+class Seen(NamedTuple):
+  """What a network makes of one view of a batch.
+
+  Attributes:
+    predictions: as the task has them.
+    scores: name -> [batch].
+    smooth_score: [batch].
+  """
+
+  predictions: jax.Array
+  scores: dict[str, jax.Array]
+  smooth_score: jax.Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +46,9 @@ class Measured:
   Attributes:
     size: [height, width] of images as the network sees them.
     scenes: what the crops of `crop_shift` are cut from: 'resized', the image at a
-      larger size, as Zhang has it; or 'extended', the image at its own size and what
-      repeats its edge, where images come in one size.
+      larger size, as Zhang has it (256 for 224); or 'extended', the image at its own
+      size and what repeats its edge, where images come in one size: a network that was
+      trained on whole images would meet nothing but enlarged details in larger ones.
     scores: name -> [images], as the task scores them.
     agreements: name of a measure -> [repeats, images].
     diagonal: [offsets, images], the task's smooth scores of the windows along the
@@ -64,14 +79,14 @@ def measure(subject: Subject) -> Measured:
 
   mesh = devices.make_mesh(config['train']['batch_size'])
   variables = jax.device_put(subject.variables, devices.replicated(mesh))
-  forward = functools.partial(
-    jax.jit(functools.partial(setup.model.apply, train=False)), variables
-  )
+  see = jax.jit(functools.partial(_see, setup.model, setup.task))
   found = []
   for batch in _batches(subject, scenes):
     placed = devices.place_batch(mesh, batch)
     images, larger = _seen(placed, setup.normalization, size)
-    numbers = _look(forward, setup.task, placed, images, larger, size)
+    numbers = _look(
+      functools.partial(see, variables, placed), placed['place'], images, larger, size
+    )
     found.append(_only(jax.device_get(numbers), batch['mask']))
   whole = jax.tree.map(lambda *parts: np.concatenate(parts, axis=-1), *found)
   return Measured(size, 'extended' if scenes is None else 'resized', **whole)
@@ -107,40 +122,50 @@ def _seen(
   return images, views.extended(images, shift_protocol.shift_margins(size))
 
 
-def _look(
-  forward: Forward,
+def _see(
+  model: nn.Module,
   task: Task,
+  variables: Any,
   batch: Mapping[str, jax.Array],
+  view: jax.Array,
+) -> Seen:
+  """What the network makes of one view of a batch; compiled once for all of them."""
+  outputs: Any = model.apply(variables, view, train=False)
+  return Seen(
+    task.predictions(outputs),
+    task.scores(outputs, batch),
+    task.smooth_score(outputs, batch),
+  )
+
+
+def _look(
+  see: Callable[[jax.Array], Seen],
+  places: jax.Array,
   images: jax.Array,
   scenes: jax.Array,
   size: tuple[int, int],
 ) -> Arrays:
   """The fields of `Measured` for one batch."""
-  outputs = forward(images)
-  upright = task.predictions(outputs)
-  places = batch['place']
-  agreements = {}
+  upright = see(images)
+  predictions: dict[str, list[tuple[jax.Array, jax.Array]]] = {}
   for name, how in measures_of(size).items():
-    seen = scenes if how.on_scenes else images
-    found = []
+    predictions[name] = []
     for repeat in range(how.repeats):
-      first, second = _pair(seen, repeat, places, name, size)
-      before = task.predictions(forward(first)) if how.drawn else upright
-      after = task.predictions(forward(second))
-      found.append(_agreement(before, after, repeat, places, name, size))
-    agreements[name] = jnp.stack(found)
-  diagonal = [
-    task.smooth_score(forward(_window(scenes, jnp.asarray(offset), size)), batch)
+      shown = scenes if how.on_scenes else images
+      first, second = _pair(shown, repeat, places, name, size)
+      before = see(first).predictions if how.drawn else upright.predictions
+      predictions[name].append((before, see(second).predictions))
+  windows = [
+    _window(scenes, np.array(offset, np.int32), size)
     for offset in shift_protocol.diagonal_offsets(size)
   ]
   return {
-    'scores': task.scores(outputs, batch),
-    'agreements': agreements,
-    'diagonal': jnp.stack(diagonal),
+    'scores': upright.scores,
+    'agreements': _agreements(predictions, places, size),
+    'diagonal': np.stack([jax.device_get(see(w).smooth_score) for w in windows]),
   }
 
 
-# Apart from the network, so that it is compiled once for all of them.
 @functools.partial(jax.jit, static_argnames=('name', 'size'))
 def _pair(
   images: jax.Array, repeat: int, places: jax.Array, name: str, size: tuple[int, int]
@@ -150,18 +175,22 @@ def _pair(
   return made.reference(images), made.transform(images)
 
 
-@functools.partial(jax.jit, static_argnames=('name', 'size'))
-def _agreement(
-  first: jax.Array,
-  second: jax.Array,
-  repeat: int,
+@functools.partial(jax.jit, static_argnames=('size',))
+def _agreements(
+  predictions: Mapping[str, Sequence[tuple[jax.Array, jax.Array]]],
   places: jax.Array,
-  name: str,
   size: tuple[int, int],
-) -> jax.Array:
-  """[batch] of the predictions of the two views."""
-  made = MEASURES[name].views(jnp.asarray(repeat), places, size)
-  return agreement(first, second, made)
+) -> dict[str, jax.Array]:
+  """Name -> [repeats, batch], of the predictions of every pair of views."""
+  return {
+    name: jnp.stack(
+      [
+        agreement(*pair, MEASURES[name].views(jnp.asarray(repeat), places, size))
+        for repeat, pair in enumerate(pairs)
+      ]
+    )
+    for name, pairs in predictions.items()
+  }
 
 
 @functools.partial(jax.jit, static_argnames=('size',))

@@ -38,8 +38,10 @@ def report_evaluation(subject: Subject, out: str | Path) -> dict[str, Any]:
   record = {
     'name': subject.name,
     'model': config['model']['name'],
-    'seed': config['seed'],
+    # Of weights from elsewhere nobody knows with which seed they were trained.
+    'seed': None if subject.step is None else config['seed'],
     'step': subject.step,
+    'config': config,
     'dataset': test.name,
     'dataset_note': test.description,
     **summarise(measure(subject), subject.setup.task),

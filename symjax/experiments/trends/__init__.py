@@ -4,7 +4,7 @@ from symjax.experiments.trends.lines import Line, Offset, fit_line, offset_test
 from symjax.experiments.trends.points import (
   PUBLISHED,
   Point,
-  points_of_runs,
+  evaluated_points,
   published_points,
 )
 from symjax.experiments.trends.report import report_trends, trends_table
@@ -16,7 +16,7 @@ __all__ = [
   'Point',
   'fit_line',
   'offset_test',
-  'points_of_runs',
+  'evaluated_points',
   'published_points',
   'report_trends',
   'trends_table',

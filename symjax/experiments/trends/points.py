@@ -1,4 +1,4 @@
-"""Accuracy and consistency of networks: of evaluated runs, or published."""
+"""Accuracy and consistency of networks: of evaluated ones, or published."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -56,31 +56,30 @@ def published_points(which: str) -> list[Point]:
   ]
 
 
-def points_of_runs(
-  workdirs: Sequence[str | Path], measure: str, by: Sequence[str]
+def evaluated_points(
+  folders: Sequence[str | Path], measure: str, by: Sequence[str]
 ) -> list[Point]:
-  """Runs that `run.evaluate` has evaluated.
+  """Networks that `run.evaluate` has evaluated.
 
   Args:
-    workdirs: of the runs.
+    folders: with an `evaluation.json` each: workdirs of runs, or others.
     measure: which consistency, such as 'crop_shift'.
-    by: config keys, such as 'model.padding'; runs with the same values form a group.
+    by: config keys, such as 'model.padding'; those with the same values form a group.
 
   Raises:
-    UserError: a folder is no run's or was not evaluated, an evaluation without accuracy
-      or this consistency, or a config without one of the keys.
+    UserError: a folder without an evaluation, an evaluation without accuracy or this
+      consistency, or a config without one of the keys.
   """
-  return [_point(Workdir(Path(path)), measure, by) for path in workdirs]
+  return [_point(Workdir(Path(path)), measure, by) for path in folders]
 
 
 def _point(folder: Workdir, measure: str, by: Sequence[str]) -> Point:
-  config = folder.read_config()
   if not folder.evaluation.exists():
     raise UserError(
-      f'{folder.path} is not evaluated yet: run '
+      f'{folder.path} has no {folder.evaluation.name} yet: run '
       f'python -m run.evaluate --workdir={folder.path}'
     )
-  record = records.read_object(folder.evaluation, 'consistency')
+  record = records.read_object(folder.evaluation, 'consistency', 'config')
   metric = headline_of(record)
   if metric != 'test_accuracy':
     raise UserError(f'{folder.evaluation} has no accuracy: it has {metric}')
@@ -91,7 +90,7 @@ def _point(folder: Workdir, measure: str, by: Sequence[str]) -> Point:
     )
   values = []
   for key in by:
-    value = config
+    value = record['config']
     for part in key.split('.'):
       if not isinstance(value, dict) or part not in value:
         raise UserError(f'the config of {folder.path} has no key {key!r}')
