@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from symjax.checkpoints.formats import HDF5, NPZ, SAFETENSORS, TORCH_ZIP, WORKDIR
 from symjax.checkpoints.origin import find_kernels, find_origin, lacks_normalisation
-from symjax.checkpoints.read import HDF5, NPZ, SAFETENSORS, TORCH_ZIP, WORKDIR
 from symjax.errors import UserError
 
 

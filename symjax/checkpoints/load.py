@@ -12,7 +12,7 @@ import numpy as np
 
 from symjax.checkpoints import names
 from symjax.checkpoints.flattened import trace_flattened
-from symjax.checkpoints.read import read
+from symjax.checkpoints.formats import read
 from symjax.checkpoints.torch_axes import from_torch
 from symjax.errors import UserError
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 import numpy as np
 
+from symjax.checkpoints.formats import HDF5, TORCH_LEGACY, TORCH_ZIP, WORKDIR, Format
 from symjax.checkpoints.names import is_flax
-from symjax.checkpoints.read import HDF5, TORCH_LEGACY, TORCH_ZIP, WORKDIR, Format
 from symjax.errors import UserError
 
 LAYOUTS = ('OIHW', 'HWIO')

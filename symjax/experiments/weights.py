@@ -9,7 +9,7 @@ import numpy as np
 
 from symjax import figures, records, symmetry
 from symjax.checkpoints import origin
-from symjax.checkpoints.read import WORKDIR, identify, read_as
+from symjax.checkpoints.formats import WORKDIR, identify, read_as
 from symjax.errors import UserError
 from symjax.experiments.architecture import (
   Architecture,
