@@ -2,7 +2,8 @@
 
     python -m run.train --config=configs/digits_vgg.py [--config.group.key=value ...]
 
-Run again on the same workdir it resumes, or says that it is complete.
+With --init_weights=FILE it starts from weights of PyTorch, safetensors or symjax. Run
+again on the same workdir it resumes, or says that it is complete.
 """
 
 import shlex
@@ -22,17 +23,22 @@ command.define_processes()
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'default: runs/<config>[-variant][-hash of overrides]'
 )
+_INIT_WEIGHTS = flags.DEFINE_string(
+  'init_weights', None, 'file or workdir whose weights the training starts from'
+)
 
 
 def main() -> None:
   """Trains, and says how it ended."""
   join_processes(*command.processes())
-  workdir = command.local_folder(_WORKDIR.value or command.default_workdir())
+  own = {'init_weights': _INIT_WEIGHTS.value} if _INIT_WEIGHTS.value else {}
+  workdir = command.local_folder(_WORKDIR.value or command.default_workdir(own))
   summary = train(
     command.config(),
     workdir,
     *command.data_folders(),
     command=shlex.join(['python', '-m', 'run.train', *sys.argv[1:]]),
+    init_weights=_INIT_WEIGHTS.value,
   )
   if summary and jax.process_index() == 0:
     print(f'{workdir} is complete: {describe(summary)}')

@@ -11,13 +11,15 @@ def drawn(*shape):
   return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 
-def test_the_first_convolution_comes_before_dense_layers():
+def test_the_first_convolution_of_the_image_comes_before_dense_layers():
+  """Inception's second head sorts before its stem, but does not see the image."""
   params = {
+    'AuxLogits': {'conv1': {'kernel': drawn(5, 5, 8, 4)}},
     'classifier_0': {'kernel': drawn(49, 8), 'bias': drawn(8)},
     'features_10': {'kernel': drawn(3, 3, 5, 4)},
     'features_2': {'kernel': drawn(3, 5, 2, 4)},
   }
-  layer, rows = first_filters(params, channels=1)
+  layer, rows = first_filters(params, channels=2)
   kernel = params['features_2']['kernel']
   assert layer == 'features_2' and list(rows) == ['']
   for feature, channel in np.ndindex(4, 2):

@@ -216,6 +216,13 @@ def test_images_that_are_too_small_are_refused(options, side, message):
     trace(get_model('inception_v3', 10, **options, **TINY), (side, side, 3))
 
 
-def test_a_border_that_branches_cannot_share_is_refused():
-  with pytest.raises(UserError, match="'valid' shrinks the maps that an Inception"):
-    get_model('inception_v3', 10, policy=ConvPolicy('valid'))
+@pytest.mark.parametrize(
+  'policy, message',
+  [
+    (ConvPolicy('valid'), "'valid' shrinks the maps that an Inception network joins"),
+    (ConvPolicy('circular', downsampling='aps'), "'aps' takes poolings round the"),
+  ],
+)
+def test_borders_that_branches_cannot_share_are_refused(policy, message):
+  with pytest.raises(UserError, match=message):
+    get_model('inception_v3', 10, policy=policy)

@@ -19,7 +19,9 @@ from tensorboardX.proto.event_pb2 import Event
 
 from symjax.checkpoints import CheckpointStore
 from symjax.experiments.data import load_splits
+from symjax.experiments.initial_weights import load_initial_weights
 from symjax.experiments.setup import build_for
+from symjax.experiments.weights import measure_weights
 from symjax.experiments.workdir import Workdir
 from symjax.records import Log
 
@@ -377,6 +379,41 @@ def test_profiling_leaves_alone_what_a_training_is_writing(finished, tmp_path):
   unfinished.mkdir()
   assert run('profile', f'--out={tmp_path}', workdir=workdir).returncode == 0
   unfinished.rmdir()  # Still there.
+
+
+def test_a_run_starts_from_another_ones_weights_and_goes_on_without_them(
+  finished, tmp_path
+):
+  start, _ = finished
+  workdir = tmp_path / 'run'
+  result = run('train', SMOKE, f'--init_weights={start}', workdir=workdir)
+  assert result.returncode == 0, result.stderr
+  assert f'starts from {start.name}\n' in result.stdout
+  before, after = (Log(path / 'metrics.jsonl').read() for path in (start, workdir))
+  for key in ('test_loss', 'mean_symmetry'):
+    assert after[0][key] == pytest.approx(before[-1][key], rel=1e-5)
+  record = json.loads((workdir / 'init_weights.json').read_text())
+  assert record['file'] == start.name and len(record['sha256']) == 64
+  # Once there is a checkpoint, the file is not read.
+  assert load_initial_weights(Workdir(workdir), None, 'gone') is None
+
+
+def test_what_to_profile_is_a_run_or_files():
+  result = run('profile', '--workdir=a', '--weights=b')
+  assert result.returncode == 2
+  message = 'give either --workdir, of a run, or --weights, of files'
+  assert result.stderr == f'error: {message}\n'
+
+
+def test_a_profile_of_weights_is_that_of_the_run(finished):
+  workdir, _ = finished
+  found = measure_weights(workdir)
+  assert 'Flax, HWIO by the names; the network is a vgg' in found.summary()
+  assert found.folded == 'no'
+  own = json.loads((workdir / 'profile.json').read_text())
+  for layer, theirs in zip(found.profile['layers'], own['layers'], strict=True):
+    assert layer['name'] == theirs['name'] and layer['stride'] == theirs['stride']
+    assert layer['score'] == pytest.approx(theirs['score'], abs=1e-6)
 
 
 def test_profiling_needs_a_run(tmp_path):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import linen as nn
 from jax.sharding import AxisType
 
 from symjax import symmetry
@@ -131,6 +132,46 @@ def test_a_penalty_on_asymmetry_makes_kernels_symmetric():
     )
     scores.append(float(symmetry.mean_symmetry(state.params)))
   assert scores[1] > scores[0] + 0.1
+
+
+class TwoHeads(nn.Module):
+  """Two networks of one layer, one of which is the other's second head."""
+
+  @nn.compact
+  def __call__(self, images, *, train):
+    x = images.reshape(len(images), -1)
+    second = nn.Dense(4, name='second')(x)
+    if train:
+      self.sow('intermediates', 'auxiliary_logits', second)
+    return nn.Dense(4, name='first')(x)
+
+
+def test_the_loss_of_a_second_head_is_added_with_its_weight():
+  """Each head descends its own loss; the second one at 0.4 times the rate."""
+  task, optimizer, model = Classification(), optax.sgd(0.5), TwoHeads()
+  state = create_state(model, optimizer, (16, 16, 3), seed=0)
+  step = make_train_step(
+    model, optimizer, task, NORMALIZATION, Augmentation(), 0, auxiliary_weight=0.4
+  )
+  batch = next(training_batches(DATASET, 8, 0, 0, 1))
+  x = NORMALIZATION(jnp.asarray(batch['image'])).reshape(8, -1)
+
+  def loss(layer):
+    logits = x @ layer['kernel'] + layer['bias'][None]
+    return task.losses(logits, batch).mean()
+
+  after, metrics = jax.jit(step)(state, batch)
+  for name, metric, rate in (('first', 'train', 0.5), ('second', 'auxiliary', 0.2)):
+    value, gradient = jax.value_and_grad(loss)(state.params[name])
+    assert float(metrics[f'{metric}_loss']) == pytest.approx(float(value), rel=1e-5)
+    jax.tree.map(
+      lambda new, old, g, rate=rate: np.testing.assert_allclose(
+        new, old - rate * g, atol=1e-5
+      ),
+      after.params[name],
+      state.params[name],
+      gradient,
+    )
 
 
 @pytest.mark.parametrize('batch_size', [1, 4, 7, 40, 64])

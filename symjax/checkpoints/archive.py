@@ -43,7 +43,14 @@ def open_archive(path: Path) -> Iterator[Archive]:
   """Opens a zip file.
 
   Raises:
-    zipfile.BadZipFile: it is none, or damaged.
+    ValueError: it is none, or damaged.
+    OSError: it cannot be opened.
   """
-  with zipfile.ZipFile(path) as file:
-    yield Archive(file)
+  with open(path, 'rb') as content:
+    try:
+      file = zipfile.ZipFile(content)
+    # It looks for the directory of the file in places that are not there.
+    except (zipfile.BadZipFile, OSError):
+      raise ValueError('it is no whole zip file; it may be truncated') from None
+    with file:
+      yield Archive(file)

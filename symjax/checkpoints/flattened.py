@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Var
 
-from symjax.checkpoints.names import name_leaves
+from symjax.checkpoints.names import name_leaves, nest_leaves
 
 
 def trace_flattened(
@@ -30,14 +30,12 @@ def trace_flattened(
   images = jax.ShapeDtypeStruct((1, *input_shape), jnp.float32)
   leaves = name_leaves(variables)
 
-  def run(variables: Any, images: jax.Array) -> Any:
-    return model.apply(variables, images, train=False)
+  def run(leaves: Mapping[str, Any], images: jax.Array) -> Any:
+    return model.apply(nest_leaves(leaves), images, train=False)
 
-  program = jax.make_jaxpr(run)(
-    {name: variables[name] for name in variables if name in ('params', 'batch_stats')},
-    images,
-  ).jaxpr
-  kernels: dict[Var, str] = dict(zip(program.invars, leaves, strict=False))
+  # JAX orders a dict by its keys.
+  program = jax.make_jaxpr(run)(leaves, images).jaxpr
+  kernels: dict[Var, str] = dict(zip(program.invars, sorted(leaves), strict=False))
   maps: dict[Var, tuple[int, int, int]] = {}
   found: dict[str, tuple[int, int, int]] = {}
   for equation in program.eqns:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from symjax.checkpoints.archive import LARGEST_RATIO
 from symjax.checkpoints.bounds import require_size
 
+_MODEL, _OPTIMIZER = 'model_weights', 'optimizer_weights/'  # Groups of a whole model.
 _NUMBERS = 'fiub'  # Kinds of NumPy's types: floats, integers, booleans.
 
 
@@ -28,36 +29,40 @@ def read_hdf5(path: Path) -> dict[str, np.ndarray]:
     OSError: the file is damaged.
   """
   with h5py.File(path, 'r') as file:
-    root = file['model_weights'] if 'model_weights' in file else file
-    datasets = dict(_datasets(root))
+    groups, datasets = _items(file)
+    if _MODEL in groups:
+      groups, datasets = _items(groups[_MODEL])
     size = path.stat().st_size
-    listed = list(_listed(root, size))
+    listed = list(_listed(groups, size))
     names = {inner: short for inner, short in listed if inner in datasets}
     if len(set(names.values())) < len(datasets) or len(names) < len(datasets):
       names = {inner: inner.removesuffix(':0') for inner in datasets}
     return {name: _array(inner, datasets[inner], size) for inner, name in names.items()}
 
 
-def _datasets(root: Any) -> Iterator[tuple[str, Any]]:
-  """Arrays of numbers by path. Links to other files are not followed."""
-  found: list[tuple[str, Any]] = []
+def _items(root: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+  """Groups and arrays of numbers by path; the root is ''.
+
+  Only what is in the file itself is visited, and that once: links are not followed.
+  """
+  groups: dict[str, Any] = {'': root}
+  datasets: dict[str, Any] = {}
 
   def visit(path: str, item: Any) -> None:
-    if isinstance(item, h5py.Dataset) and item.dtype.kind in _NUMBERS:
-      found.append((path, item))
+    if isinstance(item, h5py.Group):
+      groups[path] = item
+    elif item.dtype.kind in _NUMBERS and not path.startswith(_OPTIMIZER):
+      datasets[path] = item
 
   root.visititems(visit)
-  return (
-    (path, item) for path, item in found if not path.startswith('optimizer_weights/')
-  )
+  return groups, datasets
 
 
-def _listed(root: Any, size: int) -> Iterator[tuple[str, str]]:
+def _listed(groups: Mapping[str, Any], size: int) -> Iterator[tuple[str, str]]:
   """(path, short name) of the weights that the file lists, in Keras's order."""
-  for layer in _strings(root, 'layer_names', size):
-    group = root.get(layer)
-    if isinstance(group, h5py.Group):
-      for weight in _strings(group, 'weight_names', size):
+  for layer in _strings(groups[''], 'layer_names', size):
+    if layer in groups:
+      for weight in _strings(groups[layer], 'weight_names', size):
         last = weight.split('/')[-1].removesuffix(':0')
         yield f'{layer}/{weight}', f'{layer}/{last}'
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from symjax.checkpoints import names
 from symjax.checkpoints.flattened import trace_flattened
-from symjax.checkpoints.read import read
+from symjax.checkpoints.formats import read
 from symjax.checkpoints.torch_axes import from_torch
 from symjax.errors import UserError
 
@@ -47,7 +47,10 @@ def load_into(
 
 
 def start_from(
-  model: Any, path: str | Path, input_shape: Sequence[int], variables: Mapping[str, Any]
+  model: Any,
+  path: str | Path,
+  input_shape: Sequence[int],
+  create: Callable[[], Mapping[str, Any]],
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
   """As `load_into`, but a head of another size keeps its start.
 
@@ -55,11 +58,11 @@ def start_from(
     model: as in `load_into`.
     path: as in `read`.
     input_shape: [height, width, channels] of one image.
-    variables: of the model at its start.
+    create: makes the variables of the model at its start.
 
   Returns:
     The variables, and the names of the dense layers whose outputs (and nothing else)
-    number other than in the file, and which are left as they are in `variables`.
+    number other than in the file, and which are as `create` makes them.
 
   Raises:
     UserError: the file cannot be read, or has other arrays than the model.
@@ -70,12 +73,12 @@ def start_from(
     for name, (theirs, ours) in match.resized.items()
     if len(theirs) == len(ours) == 2 and theirs[0] == ours[0]
   }
-  start = names.name_leaves(variables)
-  for name in list(match.resized):
-    if name.rpartition('/')[0] in heads:
-      del match.resized[name]
-      match.found[name] = np.asarray(start[name])
+  own = [name for name in match.resized if name.rpartition('/')[0] in heads]
+  for name in own:
+    del match.resized[name]
   match.require()
+  start = names.name_leaves(create()) if own else {}
+  match.found |= {name: np.asarray(start[name]) for name in own}
   return match.variables, tuple(sorted(names.flax_name(head) for head in heads))
 
 
@@ -178,7 +181,14 @@ def abstract_variables(model: Any, input_shape: Sequence[int]) -> Any:
   Args:
     model: a Flax module, called as `model(images, train=False)`.
     input_shape: [height, width, channels] of one image.
+
+  Raises:
+    UserError: `input_shape` is no such thing, or the model takes no such images.
   """
+  if len(input_shape) != 3:
+    raise UserError(
+      f'input_shape={tuple(input_shape)} is not (height, width, channels) of one image'
+    )
   images = jax.ShapeDtypeStruct((1, *input_shape), jnp.float32)
 
   def initialise(images: jax.Array) -> Any:

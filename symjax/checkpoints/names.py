@@ -28,10 +28,13 @@ def name_leaves(variables: Mapping[str, Any]) -> dict[str, Any]:
   Args:
     variables: of a Flax module; other collections are left out.
   """
-  kept = {name: variables[name] for name in TORCH_ENDINGS if name in variables}
   return {
     jax.tree_util.keystr(path, simple=True, separator='/'): leaf
-    for path, leaf in jax.tree_util.tree_leaves_with_path(kept)
+    for collection in TORCH_ENDINGS
+    if collection in variables
+    for path, leaf in jax.tree_util.tree_leaves_with_path(
+      {collection: variables[collection]}
+    )
   }
 
 

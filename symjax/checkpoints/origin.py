@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 import numpy as np
 
+from symjax.checkpoints.formats import HDF5, TORCH_LEGACY, TORCH_ZIP, WORKDIR, Format
 from symjax.checkpoints.names import is_flax
-from symjax.checkpoints.read import HDF5, TORCH_LEGACY, TORCH_ZIP, WORKDIR, Format
 from symjax.errors import UserError
 
 LAYOUTS = ('OIHW', 'HWIO')
@@ -53,7 +53,7 @@ def find_origin(
     layout: overrules the rest; one of `LAYOUTS`.
 
   Raises:
-    UserError: an unknown layout, or nothing tells which it is.
+    UserError: an unknown layout, no array of rank 4, or nothing tells which it is.
   """
   framework = _framework(arrays, kind)
   if layout is not None:
@@ -61,6 +61,8 @@ def find_origin(
       raise UserError(f'unknown layout {layout!r}; choose from {", ".join(LAYOUTS)}')
     return Origin(framework, layout, 'as asked')
   kernels = [name for name, array in arrays.items() if array.ndim == 4]
+  if not kernels:
+    raise UserError(f'none of its {len(arrays)} arrays is a convolution')
   if any(_TORCH_ENDING.search(name) for name in kernels):
     return Origin(framework, 'OIHW', 'by the names')
   if is_flax(dict.fromkeys(re.sub(r':0$', '', name) for name in kernels)):

@@ -257,7 +257,8 @@ def _tensor(
 ) -> Tensor:
   counts = (offset, *shape, *strides)
   if not all(map(is_count, counts)) or len(shape) != len(strides):
-    raise ValueError(f'its pickle has a tensor of shape {shape} and strides {strides}')
+    # Not to be printed: they may hold themselves, or more than can be.
+    raise ValueError('its pickle has a tensor whose shape or strides are no counts')
   elements = 1
   for side in shape:
     elements *= side

@@ -20,7 +20,7 @@ _PROTOCOL = 1001
 _COUNT = struct.Struct('<q')
 _LARGEST_RANK = 32  # NumPy's views go no further.
 _DEEPEST = 50
-_MOST_VALUES = 2**20
+_MOST_VALUES = 2**18
 
 # Under these keys training scripts put the weights, beside epochs and optimisers.
 CONTAINERS = ('state_dict', 'model_state_dict', 'model', 'net', 'weights', 'params')
@@ -118,15 +118,16 @@ def _array(name: str, tensor: Tensor, storages: Mapping[str, bytes]) -> np.ndarr
 def _unwrap(value: Any) -> dict[str, Tensor]:
   """The tensors of the weights, by name.
 
-  Where no value of the outermost dict is a tensor, the first of `CONTAINERS` in which
-  there are tensors is taken for the weights, and the rest (an optimiser's state, ...)
-  is left. Without one, all tensors are taken. Names are the keys on the way, joined
-  by dots, without those `WRAPPERS` that every name begins with.
+  The first of `CONTAINERS` in the outermost dict that is a dict with tensors in it is
+  taken for the weights, and the rest (an optimiser's state, ...) is left. Without one,
+  all tensors are taken. Names are the keys on the way, joined by dots, without those
+  `WRAPPERS` that every name begins with.
   """
   tensors = _tensors(value)
-  if isinstance(value, dict) and not any(isinstance(v, Tensor) for v in value.values()):
-    inner = (_tensors(value.get(key)) for key in CONTAINERS)
-    tensors = next((found for found in inner if found), tensors)
+  if isinstance(value, dict):
+    inner = (value.get(key) for key in CONTAINERS)
+    weights = (_tensors(part) for part in inner if isinstance(part, dict))
+    tensors = next((found for found in weights if found), tensors)
   for prefix in WRAPPERS:
     if all(name.startswith(prefix) for name in tensors):
       tensors = {name.removeprefix(prefix): tensors[name] for name in tensors}

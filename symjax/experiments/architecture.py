@@ -1,15 +1,18 @@
 """Which published network weights are of, and so the strides of its layers."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from symjax import records
 from symjax.checkpoints.names import comparable
 from symjax.errors import UserError
+from symjax.experiments.workdir import Workdir
 from symjax.models import get_model
-from symjax.nn import Layer, trace
+from symjax.nn import downsampling_marks, trace
 
 
 class Candidate(NamedTuple):
@@ -95,19 +98,44 @@ _FIRST = ('conv1', 'features_0', 'Conv2d_1a_3x3_conv')  # Of one of them each.
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-  """A network of the zoo that weights are of.
+  """The network that weights are of.
 
   Attributes:
     title: in words.
-    normalized: whether BatchNorm follows its convolutions.
-    layers: its layer table.
-    names: of its convolutions' arrays in the file, by layer, in the order of layers.
+    normalized: whether BatchNorm follows its convolutions, so that weights without its
+      statistics have it folded in. False of a run, which folds nothing.
+    names: of the arrays of its convolutions in the file, in the order of layers.
+    strides: of these, by name of the array.
+    marks: 'at' or 'near', by name of the array, where resolution is lost.
   """
 
   title: str
   normalized: bool
-  layers: tuple[Layer, ...]
-  names: Mapping[str, str]
+  names: Sequence[str]
+  strides: Mapping[str, int]
+  marks: Mapping[str, str]
+
+
+def architecture_of_run(path: Path) -> Architecture:
+  """The network of a workdir, as its records have it.
+
+  Raises:
+    UserError: they cannot be read.
+  """
+  folder = Workdir(path)
+  table = records.read_object(folder.layers, 'strides', 'downsampling')
+  model = folder.read_config()['model']
+
+  def name(layer: str) -> str:
+    return f'params/{layer}/kernel'
+
+  return Architecture(
+    title=model['name'],
+    normalized=False,
+    names=[name(layer) for layer in table['strides']],
+    strides={name(layer): stride for layer, stride in table['strides'].items()},
+    marks={name(layer): mark for layer, mark in table['downsampling'].items()},
+  )
 
 
 def recognise(arrays: Mapping[str, np.ndarray], layout: str) -> Architecture | None:
@@ -168,4 +196,15 @@ def _fits(
     shapes.get(name) != expected[layer] for layer, name in names.items()
   ):
     return None
-  return Architecture(candidate.title, candidate.normalized, layers, names)
+  marks = downsampling_marks(layers)
+  return Architecture(
+    title=candidate.title,
+    normalized=candidate.normalized,
+    names=list(names.values()),
+    strides={
+      names[layer.name]: max(layer.window.stride)
+      for layer in layers
+      if layer.kind == 'conv'
+    },
+    marks={names[layer]: mark for layer, mark in marks.items()},
+  )

@@ -1,5 +1,6 @@
 """The filters of a network's first layer, as pictures of what they see."""
 
+import contextlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,9 +41,11 @@ def draw_filters(
 def first_filters(params: Any, channels: int) -> tuple[str, dict[str, np.ndarray]]:
   """What the first layer of a network multiplies images with.
 
-  That layer is, in the natural order of names, the first convolution; without one the
-  first locally connected layer (`symjax.nn.LocalConv`), of which five positions are
-  taken; without one the first dense layer, if its inputs are a square image.
+  That layer is, in the natural order of names, the first convolution with as many
+  inputs as the image has channels, because not every network's first layer sorts
+  first; without one the first locally connected layer (`symjax.nn.LocalConv`), of which
+  five positions are taken; without one the first dense layer, if its inputs are a
+  square image.
 
   Args:
     params: a parameter tree.
@@ -52,11 +55,10 @@ def first_filters(params: Any, channels: int) -> tuple[str, dict[str, np.ndarray
     The layer's name, and [filters, channels, height, width] by the name of the
     position, '' where there is one for all; without such a layer '' and nothing.
   """
-  try:
-    [(name, kernel), *_] = symmetry.convolutions(params).items()
-    return name, {'': _filters_first(kernel)}
-  except UserError:  # No convolution.
-    pass
+  with contextlib.suppress(UserError):  # No convolution.
+    for name, kernel in symmetry.convolutions(params).items():
+      if kernel.shape[2] == channels:
+        return name, {'': _filters_first(kernel)}
   kernels = {
     jax.tree_util.keystr(path[:-1], simple=True, separator='/'): np.asarray(leaf)
     for path, leaf in jax.tree_util.tree_leaves_with_path(params)

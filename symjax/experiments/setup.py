@@ -19,7 +19,7 @@ from symjax.nn import ConvPolicy, CostTable, Layer, smallest_image, trace
 from symjax.optim import make_optimizer, make_schedule, start_on_sphere
 from symjax.training.images import Augmentation, Normalization
 from symjax.training.loop import Schedule
-from symjax.training.state import TrainState, create_state
+from symjax.training.state import TrainState, create_state, start_state
 from symjax.training.step import (
   Batch,
   Metrics,
@@ -43,7 +43,9 @@ class Setup:
       at norm 1.
     learning_rate: over steps.
     schedule: what happens after which step.
+    image_shape: [height, width, channels] of an image as the network sees it.
     create_state: () -> the state before the first step.
+    start_state: (variables) -> the state before the first step, from given weights.
     train_step: (state, batch) -> (state, metrics), not yet jitted.
     eval_step: (state, batch) -> sums, not yet jitted.
   """
@@ -55,7 +57,9 @@ class Setup:
   sphere_kernels: tuple[str, ...]
   learning_rate: optax.Schedule
   schedule: Schedule
+  image_shape: tuple[int, int, int]
   create_state: Callable[[], TrainState]
+  start_state: Callable[[Any], TrainState]
   train_step: Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
   eval_step: Callable[[TrainState, Batch], Metrics]
 
@@ -101,6 +105,7 @@ def build(
   normalized = model.normalized_kernels
   optimizer = make_optimizer(learning_rate, **options, normalized_kernels=normalized)
   spheres = normalized if options['name'] == 'unit_norm' else ()
+  prepare = functools.partial(start_on_sphere, normalized_kernels=spheres)
   task: Task = TASKS[kind]()
   weight = train['symmetry_weight']
   return Setup(
@@ -111,14 +116,11 @@ def build(
     sphere_kernels=spheres,
     learning_rate=learning_rate,
     schedule=schedule,
+    image_shape=shape,
     create_state=functools.partial(
-      create_state,
-      model,
-      optimizer,
-      shape,
-      seed,
-      prepare=functools.partial(start_on_sphere, normalized_kernels=spheres),
+      create_state, model, optimizer, shape, seed, prepare=prepare
     ),
+    start_state=functools.partial(start_state, optimizer, prepare=prepare),
     train_step=make_train_step(
       model,
       optimizer,

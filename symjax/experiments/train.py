@@ -16,6 +16,11 @@ from symjax.errors import UserError
 from symjax.experiments.data import load_splits
 from symjax.experiments.evaluators import SphereDeparture, symmetry_of
 from symjax.experiments.filters import draw_filters
+from symjax.experiments.initial_weights import (
+  InitialWeights,
+  load_initial_weights,
+  require_same_start,
+)
 from symjax.experiments.presentation import layer_records, measure, present
 from symjax.experiments.provenance import provenance
 from symjax.experiments.setup import Setup, build_for, precision
@@ -35,6 +40,7 @@ def train(
   data_dir: str | None = None,
   manual_dir: str | None = None,
   command: str | None = None,
+  init_weights: str | None = None,
 ) -> dict[str, Any] | None:
   """Trains, or goes on training, until the config is fulfilled.
 
@@ -47,6 +53,8 @@ def train(
     data_dir: where TFDS keeps its data sets; None is TFDS's own default.
     manual_dir: where files that were downloaded by hand lie.
     command: that started the run, for the summary.
+    init_weights: file that the run starts from, as `symjax.checkpoints.read` takes it;
+      None is the network's own start. A run that has a checkpoint goes on from that.
 
   Returns:
     What `summary.json` holds, or None if SIGTERM stopped the run first.
@@ -56,6 +64,7 @@ def train(
   """
   folder = Workdir(Path(workdir))
   folder.require(config)
+  require_same_start(folder, init_weights)
   if folder.summary.exists():
     return records.read_object(folder.summary)
 
@@ -66,8 +75,9 @@ def train(
     costs = folder.read_costs(config)
     setup = build_for(config, splits['train'], costs)
     table = layer_records(setup.layers)
-    with _claimed(folder, config, table, costs):
-      state, seconds = _train(config, setup, mesh, splits, folder)
+    start = load_initial_weights(folder, setup, init_weights)
+    with _claimed(folder, config, table, costs, start):
+      state, seconds = _train(config, setup, mesh, splits, folder, start)
       if int(state.step) < setup.schedule.steps:
         return None
       if jax.process_index() > 0:
@@ -103,6 +113,7 @@ def _claimed(
   config: Mapping[str, Any],
   table: Mapping[str, Any],
   costs: CostTable | None,
+  start: InitialWeights | None,
 ) -> Iterator[None]:
   """Process 0 holds the folder for all, once nothing is left that could be mistaken.
 
@@ -114,7 +125,9 @@ def _claimed(
     if jax.process_index() == 0:
       try:
         stack.enter_context(folder.locked())
-        folder.claim(config, table, costs)
+        folder.claim(config, table, costs, start.record if start else None)
+        if start:
+          print(start.describe())
       except (OSError, UserError) as error:
         failure = error
     # Otherwise the other processes would wait for one that has gone.
@@ -132,11 +145,12 @@ def _train(
   mesh: Mesh,
   splits: Mapping[str, data.Dataset],
   folder: Workdir,
+  start: InitialWeights | None,
 ) -> tuple[TrainState, float]:
   """Goes from the newest checkpoint to the end, or to a signal."""
   store = CheckpointStore(folder.checkpoints)
   try:
-    state, seconds = _restore(setup, mesh, store)
+    state, seconds = _restore(setup, mesh, store, start)
     trained = _fit(config, setup, mesh, splits, folder, store, state, seconds)
   except BaseException:
     # What went wrong first is what to report; a failing close is its consequence.
@@ -148,14 +162,15 @@ def _train(
 
 
 def _restore(
-  setup: Setup, mesh: Mesh, store: CheckpointStore
+  setup: Setup, mesh: Mesh, store: CheckpointStore, start: InitialWeights | None
 ) -> tuple[TrainState, float]:
   """The newest state saved, or the first one, whole on every device."""
   whole = devices.replicated(mesh)
-  create = jax.jit(setup.create_state, out_shardings=whole)
   step = store.latest_step()
+  if step is None and start:
+    return jax.jit(setup.start_state, out_shardings=whole)(start.variables), 0.0
   if step is None:
-    return create(), 0.0
+    return jax.jit(setup.create_state, out_shardings=whole)(), 0.0
   like = jax.tree.map(
     lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=whole),
     jax.eval_shape(setup.create_state),

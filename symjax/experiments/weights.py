@@ -9,12 +9,15 @@ import numpy as np
 
 from symjax import figures, records, symmetry
 from symjax.checkpoints import origin
-from symjax.checkpoints.read import identify, read_as
+from symjax.checkpoints.formats import WORKDIR, identify, read_as
 from symjax.errors import UserError
-from symjax.experiments.architecture import Architecture, recognise
+from symjax.experiments.architecture import (
+  Architecture,
+  architecture_of_run,
+  recognise,
+)
 from symjax.experiments.presentation import kernel_shapes, present_profile
 from symjax.experiments.workdir import Workdir
-from symjax.nn import downsampling_marks
 
 _LISTED = 5  # Odd arrays named in the summary.
 
@@ -133,13 +136,17 @@ def measure_weights(path: Path, layout: str | None = None) -> MeasuredWeights:
     kernels, odd = origin.find_kernels(arrays, found.layout)
     if not kernels:
       raise UserError(f'none of its {len(arrays)} arrays is a convolution above 1x1')
-    architecture = recognise(arrays, found.layout)
+    if kind is WORKDIR:
+      architecture: Architecture | None = architecture_of_run(path)
+    else:
+      architecture = recognise(arrays, found.layout)
     if architecture:
-      ordered = [name for name in architecture.names.values() if name in kernels]
-      kernels = {name: kernels[name] for name in ordered}
-    named = symmetry.convolutions(kernels, found.layout)
-    strides, marks = _annotate(architecture, dict(zip(kernels, named, strict=True)))
-    profile = symmetry.profile(kernels, found.layout, strides).to_json()
+      kernels = {name: kernels[name] for name in architecture.names if name in kernels}
+    strides = architecture.strides if architecture else {}
+    marks = architecture.marks if architecture else {}
+    layers = _layer_names(kernels, found.layout)
+    named = {layers[name]: kernel for name, kernel in kernels.items()}
+    profile = symmetry.profile(named, found.layout, _rename(strides, layers)).to_json()
   except UserError as error:
     raise UserError(f'{path}: {error}') from error
   return MeasuredWeights(
@@ -149,41 +156,34 @@ def measure_weights(path: Path, layout: str | None = None) -> MeasuredWeights:
     arrays=len(arrays),
     pointwise=sum(_is_pointwise(array, found.layout) for array in arrays.values()),
     odd=odd,
-    folded=_folded(arrays, architecture),
+    folded=find_folding(arrays, architecture),
     profile=profile,
     shapes=kernel_shapes(named, found.layout),
-    marks=marks,
+    marks=_rename(marks, layers),
   )
 
 
-def _annotate(
-  architecture: Architecture | None, names: Mapping[str, str]
-) -> tuple[dict[str, int], dict[str, str]]:
-  """Strides and marks of the layers of a profile.
+def _layer_names(kernels: Mapping[str, np.ndarray], layout: str) -> dict[str, str]:
+  """Name of an array -> that of its layer in a profile."""
+  names = symmetry.convolutions(kernels, layout)
+  return {
+    array: layer.removeprefix('params/')
+    for array, layer in zip(kernels, names, strict=True)
+  }
 
-  Args:
-    architecture: of the weights.
-    names: of an array in the file -> of its layer in the profile.
-  """
-  if architecture is None:
-    return {}, {}
-  of_layer = {
-    layer: names[array] for layer, array in architecture.names.items() if array in names
-  }
-  strides = {
-    of_layer[layer.name]: max(layer.window.stride)
-    for layer in architecture.layers
-    if layer.kind == 'conv' and layer.name in of_layer
-  }
-  marks = downsampling_marks(architecture.layers)
-  return strides, {of_layer[k]: mark for k, mark in marks.items() if k in of_layer}
+
+def _rename(values: Mapping[str, Any], layers: Mapping[str, str]) -> dict[str, Any]:
+  """Values by array as values by layer; those of other arrays are left out."""
+  return {layers[name]: value for name, value in values.items() if name in layers}
 
 
 def _is_pointwise(array: np.ndarray, layout: str) -> bool:
   return array.ndim == 4 and all(array.shape[layout.index(axis)] == 1 for axis in 'HW')
 
 
-def _folded(arrays: Mapping[str, np.ndarray], architecture: Architecture | None) -> str:
+def find_folding(
+  arrays: Mapping[str, np.ndarray], architecture: Architecture | None
+) -> str:
   """Whether BatchNorm is folded into the weights: 'yes', 'perhaps' or 'no'.
 
   Of a network that is known to have or to lack BatchNorm it is certain.

@@ -22,6 +22,7 @@ class Workdir:
     self.config = path / 'config.json'
     self.layers = path / 'layers.json'
     self.costs = path / 'cost_table.json'
+    self.start = path / 'init_weights.json'
     self.metrics = records.Log(path / 'metrics.jsonl')
     self.checkpoints = path / 'checkpoints'
     self.profile = path / 'profile.json'
@@ -84,6 +85,7 @@ class Workdir:
     config: Mapping[str, Any],
     layers: Mapping[str, Any],
     costs: CostTable | None = None,
+    start: Mapping[str, Any] | None = None,
   ) -> None:
     """Makes the folder this config's.
 
@@ -91,7 +93,10 @@ class Workdir:
       config: plain values.
       layers: the layer table, for programs that have only the folder.
       costs: by which the network chooses how to convolve, if they are its own.
+      start: the weights that the run starts from, as `initial_weights` records them.
     """
+    if start is not None:  # Before the config, which makes the folder a run's.
+      records.write_json(self.start, start)
     if costs is not None:
       records.write_json(self.costs, costs.as_json())
     records.write_json(self.config, config)
@@ -110,6 +115,14 @@ class Workdir:
       raise UserError(f'{self.path} is no workdir of run.train: it has no config.json')
     config = records.read_object(self.config, 'model', 'data', 'seed')
     return _Group(config, self.config)
+
+  def has_checkpoint(self) -> bool:
+    """Whether the run saved a state that it can go on from."""
+    try:
+      with self.newest_checkpoint():
+        return True
+    except UserError:
+      return False
 
   @contextlib.contextmanager
   def newest_checkpoint(self) -> Iterator[tuple[CheckpointStore, int]]:

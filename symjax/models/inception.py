@@ -9,6 +9,7 @@ import numpy as np
 from flax import linen as nn
 from flax.typing import Dtype
 
+from symjax.errors import UserError
 from symjax.models import inception_plan as plan
 from symjax.models.border import require_border
 from symjax.models.inception_blocks import Carry, Mixed, Run, make_run
@@ -30,12 +31,12 @@ class InceptionV3(nn.Module):
       [batch, num_classes] are sown into `intermediates` as `auxiliary_logits`.
     policy: of the convolutions and poolings. Strided units and poolings, of which no
       anti-aliased original is known, become dense ones with a `Downsample` behind them;
-      the three branches of a reduction keep the same positions. Layers without padding
-      leave maps that do not go round, so that 'aps' is never exact here.
+      the three branches of a reduction keep the same positions.
     dtype: of the computation. Parameters are float32, or float64 if that is asked.
 
   Raises:
-    UserError: no channels, or a border that does not keep the size of maps.
+    UserError: no channels, a border that does not keep the size of maps, or 'aps' on
+      circular maps, which layers without padding leave.
   """
 
   num_classes: int
@@ -48,6 +49,11 @@ class InceptionV3(nn.Module):
     super().__post_init__()
     require_channels(self.width, 32)
     require_border(self.policy, 'an Inception network joins')
+    if (self.policy.padding, self.policy.downsampling) == ('circular', 'aps'):
+      raise UserError(
+        "downsampling 'aps' takes poolings round 'circular' maps, and Inception joins "
+        'them with those of convolutions that do not pad; choose another padding'
+      )
 
   @property
   def normalized_kernels(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Everything that a training run changes, as one pytree."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -49,6 +49,21 @@ def create_state(
   """
   images = jnp.zeros((1, *image_shape))
   variables = model.init(jax.random.key(seed), images, train=False)
+  return start_state(optimizer, variables, prepare)
+
+
+def start_state(
+  optimizer: optax.GradientTransformation,
+  variables: Mapping[str, Any],
+  prepare: Callable[[Any], Any] = lambda params: params,
+) -> TrainState:
+  """The state before the first step, from given variables.
+
+  Args:
+    optimizer: of all the parameters.
+    variables: of the model, `params` and perhaps `batch_stats`.
+    prepare: what the optimiser needs done to the parameters first.
+  """
   params = prepare(variables['params'])
   return TrainState(
     step=jnp.zeros((), jnp.int32),

@@ -34,7 +34,7 @@ class Format(NamedTuple):
 _PYTORCH = ('.pth', '.pt', '.th', '.bin')
 SAFETENSORS = Format('safetensors file', ('.safetensors',), read_safetensors)
 NPZ = Format('NumPy .npz file', ('.npz',), read_npz)
-HDF5 = Format('HDF5 file', ('.h5', '.hdf5', '.keras'), read_hdf5)
+HDF5 = Format('HDF5 file', ('.h5', '.hdf5'), read_hdf5)
 TORCH_ZIP = Format('PyTorch file', _PYTORCH, read_zip)
 TORCH_LEGACY = Format('legacy PyTorch file', _PYTORCH, read_legacy)
 WORKDIR = Format('workdir', (), read_workdir)

@@ -8,6 +8,7 @@ import numpy as np
 
 from symjax.checkpoints import names
 from symjax.checkpoints.flattened import trace_flattened
+from symjax.checkpoints.load import abstract_variables
 from symjax.checkpoints.safetensors import write_safetensors
 from symjax.checkpoints.torch_axes import to_torch
 from symjax.errors import UserError
@@ -37,15 +38,20 @@ def export(
   path = Path(path)
   if path.suffix != '.safetensors':
     raise UserError(f'{path} is written as .safetensors; end its name so')
-  flattened = trace_flattened(model, variables, input_shape)
-  arrays = {}
-  for ours, leaf in names.name_leaves(variables).items():
+  leaves = names.name_leaves(variables)
+  for ours, leaf in leaves.items():
     collection, _, rest = ours.partition('/')
     ending = rest.rpartition('/')[2]
-    if ending not in names.TORCH_ENDINGS[collection] or (
-      ending == 'kernel' and leaf.ndim not in (2, 4)
-    ):
+    known = ending in names.TORCH_ENDINGS[collection]
+    if not known or (ending == 'kernel' and leaf.ndim not in (2, 4)):
       raise UserError(f'{rest} {list(leaf.shape)} has no counterpart in PyTorch')
-    array = to_torch(np.asarray(leaf), ending, flattened.get(ours))
-    arrays[names.torch_name(ours)] = array
+  # Of the model's own types, which its arithmetic is made for.
+  like = abstract_variables(model, input_shape)
+  flattened = trace_flattened(model, like, input_shape)
+  arrays = {
+    names.torch_name(ours): to_torch(
+      np.asarray(leaf), ours.rpartition('/')[2], flattened.get(ours)
+    )
+    for ours, leaf in leaves.items()
+  }
   write_safetensors(path, arrays)
