@@ -258,6 +258,14 @@ def test_what_is_to_be_evaluated_has_to_be_said():
   )
 
 
+def test_sizes_to_audit_are_numbers_of_pixels():
+  result = run('audit', SMOKE, '--size=big')
+  assert result.returncode == 2
+  assert result.stderr == (
+    'error: --size=big; give PIXELS or HEIGHTxWIDTH, such as 224\n'
+  )
+
+
 @pytest.mark.parametrize(
   'flags, message',
   [

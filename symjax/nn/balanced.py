@@ -9,7 +9,7 @@ slack there is nothing to draw.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -100,6 +100,12 @@ def crop(padded: jax.Array, slack: tuple[int, int], shift: Shift) -> jax.Array:
     (zero, shift[0], shift[1], zero),
     (batch, height - slack[0], width - slack[1], channels),
   )
+
+
+def mean_over(shifts: Sequence[Shift], run: Callable[[Shift], jax.Array]) -> jax.Array:
+  """The mean of what a layer returns for each of its shifts."""
+  first, *others = (run(shift) for shift in shifts)
+  return sum(others, start=first) / len(shifts)
 
 
 def shifted_ratio(window: Window, size: tuple[int, int], shift: Shift) -> jax.Array:

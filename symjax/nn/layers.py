@@ -125,15 +125,14 @@ def convolve(
   slack = window.slack(size)
   if shifts := balanced.shifts(policy, slack, phase):
     padded = padding.pad(x, window.widths, mode)
-    ratios = [
-      balanced.shifted_ratio(window, size, shift) if mode == 'partial' else None
-      for shift in shifts
-    ]
-    ys = [
-      correlate(balanced.crop(padded, slack, shift), window=window.bare, ratio=ratio)
-      for shift, ratio in zip(shifts, ratios, strict=True)
-    ]
-    return sum(ys[1:], start=ys[0]) / len(ys)
+
+    def correlate_at(shift: jax.Array) -> jax.Array:
+      seen, ratio = balanced.crop(padded, slack, shift), None
+      if mode == 'partial':
+        ratio = balanced.shifted_ratio(window, size, shift)
+      return correlate(seen, window=window.bare, ratio=ratio)
+
+    return balanced.mean_over(shifts, correlate_at)
   if mode == 'partial':
     return correlate(x, window=window, ratio=padding.partial_ratio(window, size))
   if mode != 'zero':

@@ -88,8 +88,9 @@ def balanced_max_pool(
     return max_pool(x, window)
   border = ((0, 0), *window.widths, (0, 0))
   padded = jnp.pad(x, border, constant_values=-jnp.inf)
-  ys = [max_pool(balanced.crop(padded, slack, shift), window.bare) for shift in shifts]
-  return sum(ys[1:], start=ys[0]) / len(ys)
+  return balanced.mean_over(
+    shifts, lambda shift: max_pool(balanced.crop(padded, slack, shift), window.bare)
+  )
 
 
 def max_pool(x: jax.Array, window: Window) -> jax.Array:
