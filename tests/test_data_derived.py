@@ -13,6 +13,7 @@ from symjax.errors import UserError
 from symjax.experiments.data import load_splits
 
 COUNTS = {'train': 60, 'test': 20}
+SOURCES = {name: recipe.source for name, recipe in derived.DERIVED.items()}
 REAL = pathlib.Path(__file__).parent.parent.parent / 'shared/data/tfds/mnist'
 
 
@@ -132,7 +133,8 @@ def test_made_anew_it_is_the_same_and_with_another_source_another(data_dir, name
 @pytest.mark.parametrize('name', derived.DERIVED)
 def test_the_note_names_both_sets(data_dir, name):
   note = data.load(name, 'test', data_dir).description
-  assert 'by symjax from mnist.' in note and 'Rendered house-number digits' in note
+  assert f'by symjax from {SOURCES[name]}.' in note
+  assert 'Rendered house-number digits' in note
 
 
 @pytest.mark.parametrize(
@@ -149,14 +151,14 @@ def test_made_up_images_stand_in_for_what_is_absent(tmp_path, name, classes):
 @pytest.mark.parametrize('name', derived.DERIVED)
 def test_what_it_needs_is_what_its_source_needs(tmp_path, name):
   first, *others = data.requirement_lines(name, str(tmp_path))
-  assert first.startswith(f'{name} is made from mnist: ')
-  assert others == data.requirement_lines('mnist', str(tmp_path))
+  assert first.startswith(f'{name} is made from {SOURCES[name]}: ')
+  assert others == data.requirement_lines(SOURCES[name], str(tmp_path))
 
 
 @pytest.mark.parametrize(
   'name, message',
   [
-    ('rotated_mnits', 'did you mean .*rotated_mnist.*symjax has rendered_digits, rot'),
+    ('rotated_mnits', 'did you mean .*rotated_mnist.*symjax has rendered_counts, ren'),
     ('rotated_mnist/12k', "write 'rotated_mnist' for 'rotated_mnist/12k'"),
     ('mnist_six_nine:1.0.0', "write 'mnist_six_nine' for 'mnist_six_nine:1.0.0'"),
   ],

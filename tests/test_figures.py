@@ -265,10 +265,24 @@ def frontier():
 def save_all(folder):
   """Writes all figures and returns their paths."""
   paths = [folder / f'{name}.png' for name in figures.__all__]
-  crossed, broken, first, evolved, grid, profiled, curved, compared, swept = (
+  (
+    kept,
+    crossed,
+    slid,
+    broken,
+    first,
+    evolved,
+    grid,
+    profiled,
+    curved,
+    compared,
+    *rest,
+  ) = (
     folder / f'{name}.png'
     for name in (
+      'consistencies',
       'crossovers',
+      'diagonal_shift',
       'equivariance_errors',
       'first_filters',
       'symmetry_over_training',
@@ -277,8 +291,17 @@ def save_all(folder):
       'training_curves',
       'table2_courses',
       'sweep_results',
+      'trend_lines',
     )
   )
+  swept, trend = rest
+  share = {'mean': 0.9, 'interval': [0.8, 0.95]}
+  measures = dict.fromkeys('abcdefg', share)
+  figures.consistencies({'accuracy': share}, 'heads', measures, kept, CAPTION)
+  course = {'score': 'p', 'offsets': [[0, 0], [1, 1]], 'mean': [0.7, 0.8], 'images': []}
+  figures.diagonal_shift(course, slid, CAPTION)
+  dot = {'group': 'VGG', 'name': '11', 'accuracy': 0.7, 'consistency': 0.8}
+  figures.trend_lines({'points': [dot], 'lines': {}}, trend, CAPTION)
   figures.crossovers(frontier(), crossed, CAPTION)
   figures.equivariance_errors(errors(4), broken, CAPTION)
   figures.first_filters(first_layer([''], 20, 3, 3, 3), first, CAPTION)

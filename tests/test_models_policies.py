@@ -22,21 +22,14 @@ POLICIES = [
 
 
 def run(name, policy=POLICIES[0], dtype='float32'):
-  """Shapes of the variables, and the logits of a training step."""
+  """Shapes of the logits of a training step, and of the variables."""
   options, side = NETWORKS[name]
   model = get_model(name, 5, policy, dtype, **options)
   images = jax.ShapeDtypeStruct((2, side, side, 3), jnp.float32)
 
   def step(key, images):
-    variables = model.init(key, images)
-    logits, _ = model.apply(
-      variables,
-      images,
-      train=True,
-      mutable=['batch_stats'],
-      rngs={'dropout': key, 'phase': key},
-    )
-    return variables, logits
+    rngs = {'params': key, 'dropout': key, 'phase': key}
+    return model.init_with_output(rngs, images, train=True)
 
   key = jax.eval_shape(lambda: jax.random.key(0))
   return jax.eval_shape(step, key, images)
@@ -53,6 +46,6 @@ def test_the_parameter_tree_is_the_same_under_every_policy(name):
   'dtype, held', [('bfloat16', 'float32'), ('float64', 'float64')]
 )
 def test_dtypes(float64, standard_promotion, name, dtype, held):
-  variables, logits = run(name, dtype=dtype)
+  logits, variables = run(name, dtype=dtype)
   assert {str(leaf.dtype) for leaf in jax.tree.leaves(variables['params'])} == {held}
   assert logits.dtype == dtype

@@ -20,7 +20,7 @@ from tensorboardX.proto.event_pb2 import Event
 from symjax.checkpoints import CheckpointStore
 from symjax.experiments.data import load_splits
 from symjax.experiments.initial_weights import load_initial_weights
-from symjax.experiments.setup import build
+from symjax.experiments.setup import build_for
 from symjax.experiments.weights import measure_weights
 from symjax.experiments.workdir import Workdir
 from symjax.records import Log
@@ -236,6 +236,37 @@ def test_a_checkpoint_says_which_layer_breaks_which_symmetry(finished, tmp_path)
   ]
 
 
+def test_a_checkpoint_is_evaluated_where_the_run_tested_it(finished, tmp_path):
+  workdir, _ = finished
+  result = run('evaluate', f'--out={tmp_path}', workdir=workdir)
+  assert result.returncode == 0, result.stderr
+  record = json.loads((tmp_path / 'evaluation.json').read_text())
+  summary = json.loads((workdir / 'summary.json').read_text())
+  assert record['test_accuracy']['mean'] == pytest.approx(summary['test_accuracy'])
+  assert record['crop_shift']['scene'] == [37, 37]
+  for found in record['consistency'].values():
+    low, high = found['interval']
+    assert 0 <= low <= found['mean'] <= high <= 1
+  assert 'consistency: crop shift' in result.stdout
+
+
+@pytest.mark.parametrize(
+  'program, flags, message',
+  [
+    ('trends', (), 'give either --workdirs, of runs, or --published'),
+    ('evaluate', (SMOKE,), 'give --workdir, of a run, or --weights with --config'),
+    ('evaluate', ('--weights=f', SMOKE), 'no folder to write to: give --out=DIR'),
+  ],
+)
+def test_what_is_to_be_evaluated_has_to_be_said(program, flags, message, tmp_path):
+  out = (f'--out={tmp_path}',) if program == 'trends' else ()
+  result = run(program, *flags, *out)
+  assert result.returncode == 2
+  assert message in result.stderr
+  assert len(result.stderr.strip().splitlines()) == 1
+  assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
   'flags, message',
   [
@@ -262,20 +293,20 @@ def test_every_config_has_a_smoke_variant(config, tmp_path):
   values = smoke_config(config)
   train = load_splits(values['data'], str(tmp_path), None)['train']
   assert len(train.images) == 64
-  setup = build(values, train.images.shape[1:], train.num_classes, 64)
+  setup = build_for(values, train)
   assert setup.schedule.steps == 8
   with jax.numpy_dtype_promotion('standard'):
     assert jax.eval_shape(setup.create_state).params
 
 
-# A config for each; a VGG's is `finished`, and the large ones take long to compile.
+# A config for each; a VGG's is `finished`, and the deep ones take long to compile.
 NETWORKS = {smoke_config(name)['model']['name']: name for name in CONFIGS}
-for large in ('vgg', 'resnet', 'alexnet', 'inception_v3'):
-  NETWORKS.pop(large)
+for deep in ('vgg', 'alexnet', 'cifar_resnet', 'inception_v3', 'resnet'):
+  NETWORKS.pop(deep)
 
 
 @pytest.mark.parametrize('config', NETWORKS.values())
-def test_a_config_of_every_small_network_runs(config, tmp_path):
+def test_a_config_of_every_shallow_network_runs(config, tmp_path):
   result = run(
     'train',
     f'--config=configs/{config}.py:smoke',

@@ -49,7 +49,7 @@ def train(
     schedule,
     learning_rate=lambda step: 0.1 * step,
     evaluators=[lambda state: {'test_accuracy': float(accuracy(state.step))}],
-    headline='test_accuracy',
+    rank=lambda row: row['test_accuracy'],
     store=store,
     write=rows.append,
   )

@@ -9,10 +9,11 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import naming
 
 from symjax.data.derived import DERIVED
+from symjax.data.rendered_counts import RenderedCounts
 from symjax.data.rendered_digits import RenderedDigits
 from symjax.errors import UserError
 
-OWN = {cls.name: cls for cls in (RenderedDigits,)}
+OWN = {cls.name: cls for cls in (RenderedCounts, RenderedDigits)}
 
 
 INSTALL_PREPARE = (

@@ -1,22 +1,27 @@
-"""A split of an image classification set, decoded."""
+"""A split of a set of labelled images, decoded."""
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
+
+Kind = Literal['classification', 'counting']
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-  """A split of an image classification set, decoded.
+  """A split of a set of labelled images, decoded.
 
   Attributes:
     name: of the data set, as TFDS writes it.
     split: such as 'train'.
     images: uint8 [examples, height, width, channels], read-only, mapped from disk.
     labels: int32 [examples], read-only.
-    num_classes: labels lie in 0 ... num_classes - 1.
+    num_classes: labels lie in 0 ... num_classes - 1; 1 where they are counts, of which
+      a network gives one number.
     description: what the prepared data say of themselves, in one line; a set that is
       only a part of the official one says so here.
+    kind: what labels are: classes, or counts of what an image shows.
   """
 
   name: str
@@ -25,3 +30,4 @@ class Dataset:
   labels: np.ndarray
   num_classes: int
   description: str
+  kind: Kind = 'classification'

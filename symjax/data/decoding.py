@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image, ImageOps
 
-from symjax.data.prepared import ARRAY_RECORD, Classification
+from symjax.data.prepared import ARRAY_RECORD, Labelled
 from symjax.errors import UserError
 from symjax.progress import progress
 
@@ -21,7 +21,7 @@ _MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
 def decoded_blocks(
   builder: tfds.core.DatasetBuilder,
   split: str,
-  task: Classification,
+  task: Labelled,
   image_size: int | None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   """Decodes a split, block by block and in its order.

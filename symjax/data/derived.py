@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage
 
+from symjax.data import count_images
 from symjax.data.cache import Arrays
 from symjax.data.positioned_digits import positioned
 from symjax.errors import UserError
@@ -124,6 +125,16 @@ DERIVED = {
     ),
     num_classes=2,
     make=_sixes_and_nines,
+  ),
+  'rendered_count_classes': Derived(
+    source='rendered_counts',
+    version=1,
+    description=(
+      'The images of rendered_counts, in ten classes by their count; made by symjax '
+      'from rendered_counts.'
+    ),
+    num_classes=count_images.MOST + 1,
+    make=lambda split, images, labels: (images, labels),
   ),
   'positioned_mnist': Derived(
     source='mnist',

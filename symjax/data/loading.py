@@ -28,7 +28,8 @@ def load(
 ) -> Dataset:
   """Any image classification set of TFDS, or one of this project's own.
 
-  These are `rendered_digits`, and the sets made from another one in `derived.DERIVED`.
+  These are `rendered_digits`, `rendered_counts` (whose labels are counts), and the sets
+  made from another one in `derived.DERIVED`.
 
   Where the set is not prepared, it is prepared first. The first time, all images are
   decoded into a cache: in `decoded/` of the prepared set's folder, or, where that may
@@ -53,7 +54,7 @@ def load(
   source = derived.source_of(name)
   folder = folders.data_directory(data_dir)
   builder = prepared.find(source, folder) or prepare(source, folder, manual_dir)
-  task = prepared.classification(builder.info)
+  task = prepared.labelled(builder.info)
   if split not in builder.info.splits:
     raise UserError(
       f'{builder.info.full_name} has no split {split!r}; it has '
@@ -67,7 +68,7 @@ def load(
 
   description = ' '.join(builder.info.description.split())
   if recipe is None:
-    return Dataset(name, split, *decoded(), task.num_classes, description)
+    return Dataset(name, split, *decoded(), task.num_classes, description, task.kind)
   # By its version, because the code that makes it is not in the fingerprint.
   leaf = f'{split}-{name}-{recipe.version}'
   arrays = _cached(builder, leaf, lambda: _whole(recipe.make(split, *decoded())))
@@ -77,7 +78,7 @@ def load(
 
 def _kept_size(
   builder: tfds.core.DatasetBuilder,
-  task: prepared.Classification,
+  task: prepared.Labelled,
   image_size: int | None,
 ) -> int | None:
   """The side of the squares to cut, or None where the images stay as they are."""
@@ -112,7 +113,7 @@ def _cached(
 def _decode(
   builder: tfds.core.DatasetBuilder,
   split: str,
-  task: prepared.Classification,
+  task: prepared.Labelled,
   size: int | None,
 ) -> Pieces:
   """What is written to the cache of a split.
@@ -130,7 +131,7 @@ def _whole(arrays: cache.Arrays) -> Pieces:
   return arrays[0].shape, [arrays]
 
 
-def _image_shape(task: prepared.Classification, size: int | None) -> tuple[int, ...]:
+def _image_shape(task: prepared.Labelled, size: int | None) -> tuple[int, ...]:
   height, width, channels = task.shape
   return (size or height or 0, size or width or 0, channels)
 

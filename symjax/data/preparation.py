@@ -35,7 +35,7 @@ def prepare(
       downloaded, TensorFlow missing, a folder that cannot be written.
   """
   builder = builders.make_builder(name, data_dir)
-  prepared.classification(builder.info)
+  prepared.labelled(builder.info)
   if builder.name not in builders.OWN:
     check_requirements(builder, data_dir, manual_dir)
   with _alone(data_dir, builder.name):

@@ -9,25 +9,28 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import read_only_builder, registered
 
 from symjax.data import builders
+from symjax.data.dataset import Kind
 from symjax.errors import UserError
 
 ARRAY_RECORD = tfds.core.FileFormat.ARRAY_RECORD
 
 
 @dataclasses.dataclass(frozen=True)
-class Classification:
-  """How a data set holds a classification task.
+class Labelled:
+  """How a data set holds images and a label of each.
 
   Attributes:
     image: the key of the image in an example.
-    label: the key of its class.
+    label: the key of its class or count.
     shape: height, width and channels; the first two are None if they vary.
-    num_classes: number of classes.
+    kind: as of a `Dataset`.
+    num_classes: likewise.
   """
 
   image: str
   label: str
   shape: tuple[int | None, int | None, int]
+  kind: Kind
   num_classes: int
 
 
@@ -62,20 +65,22 @@ def find(name: str, data_dir: pathlib.Path) -> tfds.core.DatasetBuilder | None:
   return builder
 
 
-def classification(info: tfds.core.DatasetInfo) -> Classification:
+def labelled(info: tfds.core.DatasetInfo) -> Labelled:
   """The image and the label of a data set.
 
-  They are the supervised keys where these are an image and a class, else the only
-  image and the only class among the features.
+  They are the supervised keys where these are an image and a class or a whole number,
+  which is a count; else the only image and the only class among the features.
 
   Raises:
-    UserError: the set is not an image classification set of 8-bit images.
+    UserError: the set has no image with a class or a count, or not of 8 bits.
   """
   features = dict(getattr(info.features, 'items', dict)())  # Not every set has keys.
-  keys = list(features)
-  keys = [key for key in (info.supervised_keys or ())[:2] if key in keys] or keys
+  supervised = [key for key in (info.supervised_keys or ())[:2] if key in features]
+  keys = supervised or list(features)
   images = [key for key in keys if isinstance(features[key], tfds.features.Image)]
-  labels = [key for key in keys if isinstance(features[key], tfds.features.ClassLabel)]
+  classes = [key for key in keys if isinstance(features[key], tfds.features.ClassLabel)]
+  counts = [key for key in supervised if _is_count(features[key])]
+  labels = classes or counts
   if len(images) != 1 or len(labels) != 1:
     raise UserError(
       f'{info.full_name} is not an image classification set: it would need one image '
@@ -88,8 +93,16 @@ def classification(info: tfds.core.DatasetInfo) -> Classification:
       '8-bit ones'
     )
   height, width, channels = image.shape
-  return Classification(
-    images[0], labels[0], (height, width, channels or 3), label.num_classes
+  shape = (height, width, channels or 3)
+  if classes:
+    return Labelled(images[0], labels[0], shape, 'classification', label.num_classes)
+  return Labelled(images[0], labels[0], shape, 'counting', 1)
+
+
+def _is_count(feature: tfds.features.FeatureConnector) -> bool:
+  """Whether a feature is one whole number that is no class."""
+  return type(feature) is tfds.features.Scalar and np.issubdtype(
+    feature.np_dtype, np.integer
   )
 
 

@@ -8,6 +8,8 @@ from symjax import data
 from symjax.data import builders, derived, folders, prepared
 from symjax.errors import UserError
 
+_FAKE_COUNTS = 10  # Different labels, where made-up images stand in for counts.
+
 
 def load_splits(
   group: Mapping[str, Any], data_dir: str | None, manual_dir: str | None
@@ -55,7 +57,7 @@ def load_scenes(
   found = prepared.find(
     derived.source_of(group['name']), folders.data_directory(data_dir)
   )
-  if found is None or None not in prepared.classification(found.info).shape:
+  if found is None or None not in prepared.labelled(found.info).shape:
     return None
   return _limited(group, 'test', data_dir, manual_dir, side)
 
@@ -86,12 +88,17 @@ def _stand_in(
   """Made-up images of the shape and with the classes of a set of fixed size."""
   recipe, source = derived.find(name), derived.source_of(name)
   builder = builders.make_builder(source, folders.data_directory(data_dir))
-  task = prepared.classification(builder.info)
+  task = prepared.labelled(builder.info)
   height, width, channels = task.shape
-  return data.fake_dataset(
+  counting = recipe is None and task.kind == 'counting'
+  num_classes = recipe.num_classes if recipe else task.num_classes
+  dataset = data.fake_dataset(
     name,
     split,
-    num_classes=recipe.num_classes if recipe else task.num_classes,
+    num_classes=_FAKE_COUNTS if counting else num_classes,
     image_shape=(height or 32, width or 32, channels),
     num_examples=num_examples,
   )
+  if not counting:
+    return dataset
+  return dataclasses.replace(dataset, kind=task.kind, num_classes=num_classes)

@@ -12,6 +12,7 @@ import optax
 from flax import linen as nn
 
 from symjax import symmetry
+from symjax.data import Dataset
 from symjax.errors import UserError
 from symjax.models import get_model
 from symjax.nn import ConvPolicy, CostTable, Layer, smallest_image, trace
@@ -26,7 +27,7 @@ from symjax.training.step import (
   make_eval_step,
   make_train_step,
 )
-from symjax.training.tasks import Classification
+from symjax.training.tasks import TASKS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,15 +70,17 @@ def build(
   num_classes: int,
   num_examples: int,
   costs: CostTable | None = None,
+  kind: str = 'classification',
 ) -> Setup:
   """Builds an experiment from its config and the shape of its data.
 
   Args:
     config: plain values, with the groups of `configs/base.py`.
     image_shape: [height, width, channels] of the data set's images.
-    num_classes: labels of the data set.
+    num_classes: of the data set; outputs of the network.
     num_examples: of the training split.
     costs: by which the network chooses how to convolve; None is symjax's table.
+    kind: of the data set, and so the task: a key of `symjax.training.tasks.TASKS`.
 
   Raises:
     UserError: a name, number or combination that makes no experiment.
@@ -103,7 +106,7 @@ def build(
   optimizer = make_optimizer(learning_rate, **options, normalized_kernels=normalized)
   spheres = normalized if options['name'] == 'unit_norm' else ()
   prepare = functools.partial(start_on_sphere, normalized_kernels=spheres)
-  task = Classification()
+  task: Task = TASKS[kind]()
   weight = train['symmetry_weight']
   return Setup(
     model=model,
@@ -129,6 +132,24 @@ def build(
       auxiliary_weight=train['auxiliary_weight'],
     ),
     eval_step=make_eval_step(model, task, normalization),
+  )
+
+
+def build_for(
+  config: Mapping[str, Any], training_set: Dataset, costs: CostTable | None = None
+) -> Setup:
+  """As `build`, for the data set that is trained on.
+
+  Raises:
+    UserError: as `build`.
+  """
+  return build(
+    config,
+    training_set.images.shape[1:],
+    training_set.num_classes,
+    len(training_set.images),
+    costs,
+    training_set.kind,
   )
 
 

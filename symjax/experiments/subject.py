@@ -1,4 +1,4 @@
-"""A network to be measured, with its data: of a run, or of a config before training."""
+"""A network to be measured, with its data: of a run, of a file, or before training."""
 
 import contextlib
 import dataclasses
@@ -9,9 +9,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from symjax.checkpoints import load_into
 from symjax.data import Dataset
 from symjax.experiments.data import load_splits
-from symjax.experiments.setup import Setup, build, precision
+from symjax.experiments.setup import Setup, build_for, precision
 from symjax.experiments.workdir import Workdir
 
 
@@ -24,7 +25,7 @@ class Subject:
     setup: made of it.
     variables: what the network's `apply` takes, on one device.
     test: the split to measure on.
-    step: updates done.
+    step: updates done; None where nobody counted them.
     name: in words, for captions.
     folders: `data_dir` and `manual_dir`, from where the data came.
   """
@@ -33,7 +34,7 @@ class Subject:
   setup: Setup
   variables: Any
   test: Dataset
-  step: int
+  step: int | None
   name: str
   folders: tuple[str | None, str | None]
 
@@ -86,10 +87,36 @@ def subject_of_start(
     yield Subject(config, setup, state.variables, test, 0, name, folders)
 
 
+@contextlib.contextmanager
+def subject_of_weights(
+  config: Mapping[str, Any],
+  weights: str | Path,
+  data_dir: str | None = None,
+  manual_dir: str | None = None,
+) -> Iterator[Subject]:
+  """The network of a config with the weights of a file; a context as `subject_of_run`.
+
+  Args:
+    config: plain values, with the groups of `configs/base.py`.
+    weights: as `symjax.checkpoints.read` takes them.
+    data_dir: where TFDS keeps its data sets; None is TFDS's own default.
+    manual_dir: where files that were downloaded by hand lie.
+
+  Raises:
+    UserError: a config that makes no network, a file that does not fit it, or data
+      that cannot be had.
+  """
+  with precision(config):
+    setup, test = _prepare(config, data_dir, manual_dir)
+    shape = setup.normalization.output_shape(test.images.shape[1:])
+    variables = jax.device_put(load_into(setup.model, weights, shape))
+    name = f'{Path(weights).name} ({config["model"]["name"]} on '
+    name = f'{name}{config["data"]["name"]})'
+    yield Subject(config, setup, variables, test, None, name, (data_dir, manual_dir))
+
+
 def _prepare(
   config: Mapping[str, Any], data_dir: str | None, manual_dir: str | None
 ) -> tuple[Setup, Dataset]:
   splits = load_splits(config['data'], data_dir, manual_dir)
-  train = splits['train']
-  shape = train.images.shape[1:]
-  return build(config, shape, train.num_classes, len(train.images)), splits['test']
+  return build_for(config, splits['train']), splits['test']

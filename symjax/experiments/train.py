@@ -23,7 +23,7 @@ from symjax.experiments.initial_weights import (
 )
 from symjax.experiments.presentation import layer_records, measure, present
 from symjax.experiments.provenance import provenance
-from symjax.experiments.setup import Setup, build, precision
+from symjax.experiments.setup import Setup, build_for, precision
 from symjax.experiments.summary import summarise
 from symjax.experiments.workdir import Workdir
 from symjax.nn.conv import CostTable
@@ -72,15 +72,8 @@ def train(
   with precision(config):
     mesh = devices.make_mesh(config['train']['batch_size'])
     splits = load_splits(config['data'], data_dir, manual_dir)
-    training_set = splits['train']
     costs = folder.read_costs(config)
-    setup = build(
-      config,
-      training_set.images.shape[1:],
-      training_set.num_classes,
-      len(training_set.images),
-      costs,
-    )
+    setup = build_for(config, splits['train'], costs)
     table = layer_records(setup.layers)
     start = load_initial_weights(folder, setup, init_weights)
     with _claimed(folder, config, table, costs, start):
@@ -225,7 +218,7 @@ def _fit(
       setup.schedule,
       setup.learning_rate,
       evaluators=[test, *evaluators],
-      headline=setup.task.headline,
+      rank=setup.task.rank,
       store=store,
       write=write,
       train_seconds=seconds,

@@ -28,6 +28,8 @@ class Workdir:
     self.profile = path / 'profile.json'
     self.equivariance = path / 'equivariance.json'
     self.evaluation = path / 'evaluation.json'
+    self.audit = path / 'audit.json'
+    self.size_sweep = path / 'size_sweep.json'
     self.figures = path / 'figures'
     self.summary = path / 'summary.json'
 

@@ -11,11 +11,13 @@ from symjax.figures.diagonal import diagonal_shift
 from symjax.figures.equivariance import equivariance_errors
 from symjax.figures.evolution import symmetry_over_training
 from symjax.figures.filters import first_filters
+from symjax.figures.foveation import foveation_map
 from symjax.figures.kernels import mean_kernels
 from symjax.figures.profile import symmetry_profile
+from symjax.figures.size_sweep import size_sweep
 from symjax.figures.sweep import sweep_results
 from symjax.figures.table2 import table2_courses
-from symjax.figures.trends import trends
+from symjax.figures.trends import trend_lines
 
 __all__ = [
   'consistencies',
@@ -23,11 +25,13 @@ __all__ = [
   'diagonal_shift',
   'equivariance_errors',
   'first_filters',
+  'foveation_map',
   'mean_kernels',
+  'size_sweep',
   'symmetry_over_training',
   'sweep_results',
   'symmetry_profile',
   'table2_courses',
   'training_curves',
-  'trends',
+  'trend_lines',
 ]

@@ -11,10 +11,12 @@ from matplotlib.figure import Figure
 from symjax.figures import page, style
 
 ROW = 0.2  # Inches: of one measure.
+SHARE = 'share of test images'
 
 
 def consistencies(
   score: Mapping[str, Mapping[str, Any]],
+  unit: str,
   measures: Mapping[str, Mapping[str, Any]],
   path: str | os.PathLike[str],
   caption: str,
@@ -22,7 +24,8 @@ def consistencies(
   """Writes means with their intervals, a row each: the score, then each consistency.
 
   Args:
-    score: the one test metric; reads `mean` and `interval`.
+    score: the one test metric by its name; reads `mean` and `interval`.
+    unit: of the score, in words; it has an axis of its own unless that is `SHARE`.
     measures: name -> likewise, and `repeats`: the means of single repeats, drawn as
       dots where there are several.
     path: the PNG to write.
@@ -32,31 +35,32 @@ def consistencies(
     KeyError: a key is missing.
     OSError: the file cannot be written.
   """
-  page.save(draw(score, measures, caption), path)
+  page.save(draw(score, unit, measures, caption), path)
 
 
 @style.applied()
 def draw(
   score: Mapping[str, Mapping[str, Any]],
+  unit: str,
   measures: Mapping[str, Mapping[str, Any]],
   caption: str,
 ) -> Figure:
   """The figure that `consistencies` writes."""
   figure = page.new(0.75 * page.WIDTH, layout='constrained')
-  # A score that is no share, such as an error in heads, has an axis of its own.
-  [(name, found)] = score.items()
-  own = found['interval'][1] > 1
-  sizes = [len(score), len(measures)] if own else [len(score) + len(measures)]
-  panels = figure.subplots(len(sizes), 1, squeeze=False, height_ratios=sizes)[:, 0]
-  rows = score if own else {**score, **measures}
-  _draw_rows(panels[0], rows, len(score))
-  panels[0].set_xlabel(name if own else 'share of test images')
-  if own:
+  if unit == SHARE:
+    axes = figure.subplots()
+    _draw_rows(axes, {**score, **measures}, len(score))
+    panels = [axes]
+  else:
+    sizes = [len(score) + 0.5, len(measures)]
+    panels = figure.subplots(2, 1, height_ratios=sizes).tolist()
+    _draw_rows(panels[0], score, len(score))
     _draw_rows(panels[1], measures, 0)
-    panels[1].set_xlabel('share of test images')
+    panels[0].set_xlabel(unit)
+  panels[-1].set_xlabel(SHARE)
   panels[-1].set_xlim(right=1.005)
-  height = ROW * (len(score) + len(measures) + len(sizes)) / len(sizes)
-  return page.finish(figure, list(panels), height, caption)
+  height = ROW * (len(score) + len(measures)) / len(panels)
+  return page.finish(figure, panels, height, caption)
 
 
 def _draw_rows(axes: Axes, rows: Mapping[str, Mapping[str, Any]], scores: int) -> None:

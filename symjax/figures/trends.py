@@ -18,7 +18,7 @@ _FAR = 0.25  # Inches: beyond it nobody takes a name for another dot's.
 _SIDES = ((1, -1), (-1, 1), (1, 1), (-1, -1))  # Of a dot, for its name, best first.
 
 
-def trends(
+def trend_lines(
   record: Mapping[str, Any], path: str | os.PathLike[str], caption: str
 ) -> None:
   """Writes the points and the trend lines, dashed where they are extrapolated.
@@ -37,7 +37,7 @@ def trends(
 
 @style.applied()
 def draw(record: Mapping[str, Any], caption: str) -> Figure:
-  """The figure that `trends` writes."""
+  """The figure that `trend_lines` writes."""
   points, lines = record['points'], record['lines']
   figure = page.new(page.WIDTH, layout='constrained')
   axes = figure.subplots()

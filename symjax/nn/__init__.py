@@ -1,6 +1,7 @@
 """What in the architecture breaks or builds in a symmetry: Flax layers."""
 
 from symjax.nn.attention import DeepSets, SelfAttention
+from symjax.nn.audit import Audit, LayerAudit, audit
 from symjax.nn.average_pool import AveragePool
 from symjax.nn.balanced import sampling_phase
 from symjax.nn.conv import CostTable, conv1d, conv2d
@@ -19,6 +20,7 @@ from symjax.nn.padding import MODES
 from symjax.nn.policy import ConvPolicy
 from symjax.nn.pooling import MaxPool, adaptive_average_pool
 from symjax.nn.positions import rotary, sinusoids
+from symjax.nn.reading import foveation
 from symjax.nn.trace import (
   Layer,
   downsampling_marks,
@@ -30,6 +32,7 @@ from symjax.nn.window import Window, same_widths
 
 __all__ = [
   'MODES',
+  'Audit',
   'AveragePool',
   'Conv',
   'ConvPolicy',
@@ -40,6 +43,7 @@ __all__ = [
   'GroupConv',
   'GroupMaxPool',
   'Layer',
+  'LayerAudit',
   'LayerEquivariance',
   'LiftingConv',
   'LocalConv',
@@ -48,11 +52,13 @@ __all__ = [
   'Symmetry',
   'Window',
   'adaptive_average_pool',
+  'audit',
   'conv1d',
   'conv2d',
   'downsampling_marks',
   'equivariance_report',
   'equivariance_reports',
+  'foveation',
   'group_max',
   'group_mean',
   'rotary',

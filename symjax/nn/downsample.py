@@ -41,6 +41,11 @@ class Downsample(nn.Module):
     """Whether there is anything to do."""
     return self.policy.convolution_strides(self.strides) != self.strides
 
+  @property
+  def adapts(self) -> bool:
+    """Whether the positions depend on the map."""
+    return self.acts and self.policy.downsampling == 'aps'
+
   def window(self, size: tuple[int, int]) -> Window:
     """The window of the blur, at the block's strides."""
     return blur_window(self.policy.blur_size, self.strides, self.policy.padding)
@@ -55,9 +60,7 @@ class Downsample(nn.Module):
     Returns:
       Under 'aps' the [batch] index of the component of `x` to keep; else `phase`.
     """
-    if not self.acts or self.policy.downsampling != 'aps':
-      return phase
-    return polyphase.largest(self._components(x))
+    return polyphase.largest(self.components(x)) if self.adapts else phase
 
   @nn.compact
   def __call__(self, x: jax.Array, phase: jax.Array | None = None) -> jax.Array:
@@ -70,12 +73,13 @@ class Downsample(nn.Module):
     """
     if not self.acts:
       return x
-    if self.policy.downsampling == 'blur':
+    if not self.adapts:
       return self._blur(x, self.strides)
-    parts = self._components(x)
+    parts = self.components(x)
     return polyphase.select(parts, polyphase.largest(parts) if phase is None else phase)
 
-  def _components(self, x: jax.Array) -> jax.Array:
+  def components(self, x: jax.Array) -> jax.Array:
+    """[batch, s s', height', width', channels] of the blurred map, under 'aps'."""
     return polyphase.components(self._blur(x, (1, 1)), self.strides)
 
   def _blur(self, x: jax.Array, strides: tuple[int, int]) -> jax.Array:

@@ -9,6 +9,7 @@ import jax
 from flax import linen as nn
 
 from symjax.errors import UserError
+from symjax.nn.downsample import Downsample
 from symjax.symmetry.equivariance import relative_norm
 from symjax.symmetry.transformations import Transformation, identity
 
@@ -170,7 +171,8 @@ def _outputs(
     context: nn.module.InterceptorContext,
   ) -> Any:
     y = layer(*args, **kwargs)
-    if context.method_name == '__call__' and isinstance(y, jax.Array):
+    idle = isinstance(context.module, Downsample) and not context.module.acts
+    if context.method_name == '__call__' and isinstance(y, jax.Array) and not idle:
       name = '/'.join(context.module.path) or type(context.module).__name__
       outputs.append((name, y))
     return y

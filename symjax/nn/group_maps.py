@@ -90,12 +90,20 @@ class GroupMaxPool(nn.Module):
       UserError: no window fits, or there is no axis of orientations.
     """
     _require_orientations(x)
-    size = (x.shape[1], x.shape[2])
+    planes = self.maximum(x.reshape(*x.shape[:3], -1))
+    y = Downsample(_STRIDES, self.policy, name='downsample')(planes)
+    return y.reshape(*y.shape[:3], *x.shape[3:])
+
+  def maximum(self, planes: jax.Array) -> jax.Array:
+    """The maximum at the positions of the window, before any `Downsample`.
+
+    Args:
+      planes: [batch, height, width, |G| channels].
+    """
+    size = (planes.shape[1], planes.shape[2])
     window = self.window(size)
     require_fit(self, window, size)
-    y = max_pool(x.reshape(*x.shape[:3], -1), window)
-    y = Downsample(_STRIDES, self.policy, name='downsample')(y)
-    return y.reshape(*y.shape[:3], *x.shape[3:])
+    return max_pool(planes, window)
 
 
 def group_max(x: jax.Array) -> jax.Array:

@@ -33,7 +33,7 @@ class MaxPool(nn.Module):
   def window(self, size: tuple[int, int]) -> Window:
     """The window of the maximum on an input map of `size` [height, width]."""
     strides = self.policy.convolution_strides(self.strides)
-    if self._is_circular:
+    if self.wraps:
       lows = [low for low, _ in self.widths]
       highs = [k - 1 - low for k, low in zip(self.kernel_size, lows, strict=True)]
       widths = ((lows[0], highs[0]), (lows[1], highs[1]))
@@ -50,17 +50,20 @@ class MaxPool(nn.Module):
       x: the map.
       phase: as in `Conv` under 'balanced', and as in `Downsample` under 'aps'.
     """
+    y = self.maximum(x, phase)
+    return Downsample(self.strides, self.policy, name='downsample')(y, phase)
+
+  def maximum(self, x: jax.Array, phase: jax.Array | None = None) -> jax.Array:
+    """The maximum at the positions of the window, before any `Downsample`."""
     size = (x.shape[1], x.shape[2])
     window = self.window(size)
     require_fit(self, window, size)
-    if self._is_circular:
-      y = max_pool(padding.pad(x, window.widths, 'circular'), window.bare)
-    else:
-      y = balanced_max_pool(x, window, self.policy, phase)
-    return Downsample(self.strides, self.policy, name='downsample')(y, phase)
+    if self.wraps:
+      return max_pool(padding.pad(x, window.widths, 'circular'), window.bare)
+    return balanced_max_pool(x, window, self.policy, phase)
 
   @property
-  def _is_circular(self) -> bool:
+  def wraps(self) -> bool:
     """Whether windows go round the map, without which no sampling is exactly so."""
     return (self.policy.downsampling, self.policy.padding) == ('aps', 'circular')
 

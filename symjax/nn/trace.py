@@ -1,6 +1,7 @@
 """The layer table of a Flax model, from an abstract run: nothing is computed."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,12 +16,14 @@ from symjax.nn.downsample import Downsample
 from symjax.nn.group import SharedConv
 from symjax.nn.group_maps import GroupMaxPool
 from symjax.nn.layers import Conv
+from symjax.nn.linen_windows import linen_window
+from symjax.nn.local import LocalConv
 from symjax.nn.pooling import MaxPool
-from symjax.nn.window import Window, same_widths
+from symjax.nn.window import Window
 
 # On maps with an axis of orientations, whose planes are listed as channels.
 _ON_GROUPS = (SharedConv, GroupMaxPool)
-_OURS = (Conv, MaxPool, AveragePool, Downsample, *_ON_GROUPS)
+_OURS = (Conv, LocalConv, MaxPool, AveragePool, Downsample, *_ON_GROUPS)
 _POOLINGS = (MaxPool, GroupMaxPool)
 
 
@@ -71,9 +74,21 @@ def trace(
   Raises:
     UserError: the model cannot run on such images.
   """
+  return record(functools.partial(model.init, **call), image_shape)
+
+
+def record(
+  initialise: Callable[[jax.Array, jax.Array], Any], image_shape: Sequence[int]
+) -> tuple[Layer, ...]:
+  """The layers that a function calls, in the order they run.
+
+  Args:
+    initialise: of a key and images [1, height, width, channels], such as `model.init`.
+    image_shape: [height, width, channels] of one image.
+  """
   rows: list[Layer] = []
 
-  def record(
+  def note(
     run: Callable[..., Any],
     args: Any,
     kwargs: Any,
@@ -92,12 +107,12 @@ def trace(
       rows.insert(before, _layer(module, x.shape, y.shape))  # Before those within it.
     return y
 
-  def initialise(key: jax.Array, images: jax.Array) -> Any:
-    with nn.intercept_methods(record):
-      return model.init(key, images, **call)
+  def watched(key: jax.Array, images: jax.Array) -> Any:
+    with nn.intercept_methods(note):
+      return initialise(key, images)
 
   images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
-  jax.eval_shape(initialise, jax.eval_shape(lambda: jax.random.key(0)), images)
+  jax.eval_shape(watched, jax.eval_shape(lambda: jax.random.key(0)), images)
   return tuple(rows)
 
 
@@ -185,7 +200,7 @@ def _kind(module: nn.Module) -> str:
     return 'average_pool'
   if isinstance(module, Downsample):
     return 'aps' if module.policy.downsampling == 'aps' else 'blur_pool'
-  return 'conv'
+  return 'local_conv' if isinstance(module, LocalConv) else 'conv'
 
 
 def _planar(shape: Sequence[int]) -> tuple[int, int, int]:
@@ -193,37 +208,13 @@ def _planar(shape: Sequence[int]) -> tuple[int, int, int]:
   return shape[1], shape[2], math.prod(shape[3:])
 
 
-def _window(module: nn.Module, size: tuple[int, int]) -> Window:
+def _window(module: Any, size: tuple[int, int]) -> Window:
   if isinstance(module, _OURS):
     return module.window(size)
-  return _linen_window(module, size)
+  return linen_window(module, size)
 
 
 def _groups(module: nn.Module) -> int:
   if isinstance(module, Conv):
     return module.groups
   return getattr(module, 'feature_group_count', 1)
-
-
-def _linen_window(conv: Any, size: tuple[int, int]) -> Window:
-  """The window of a `flax.linen.Conv`, which spells it in several ways."""
-
-  def pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])
-
-  kernel = pair(conv.kernel_size)
-  stride = pair(1 if conv.strides is None else conv.strides)
-  dilation = pair(1 if conv.kernel_dilation is None else conv.kernel_dilation)
-  widths = conv.padding
-  if widths == 'SAME':
-    widths = [same_widths(size[i], kernel[i], stride[i], dilation[i]) for i in (0, 1)]
-  elif widths == 'VALID':
-    widths = 0
-  elif isinstance(widths, str):
-    # CIRCULAR and REFLECT keep the map's size at stride 1, at any stride.
-    reach = [dilation[i] * (kernel[i] - 1) for i in (0, 1)]
-    widths = [(r // 2, r - r // 2) for r in reach]
-  if isinstance(widths, int):
-    widths = [widths, widths]
-  vertical, horizontal = (pair(side) for side in widths)
-  return Window(kernel, stride, (vertical, horizontal), dilation)

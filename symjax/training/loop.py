@@ -77,7 +77,7 @@ def fit(
   schedule: Schedule,
   learning_rate: Callable[[int], Any],
   evaluators: Sequence[Evaluator],
-  headline: str,
+  rank: Callable[[Mapping[str, Any]], float],
   store: Store,
   write: Callable[[Mapping[str, Any]], None],
   train_seconds: float = 0.0,
@@ -92,7 +92,8 @@ def fit(
     learning_rate: for the records.
     evaluators: each gives numbers about a state; run before the first step and after
       every epoch.
-    headline: the evaluators' number by which the best checkpoint is kept.
+    rank: the evaluators' numbers -> the one by which the best checkpoint is kept;
+      larger is better.
     store: takes the checkpoints.
     write: takes the rows for the records.
     train_seconds: that the run took before it was resumed.
@@ -120,7 +121,7 @@ def fit(
         _require_finite(name, value, step, store)
     write(row)
     progress.evaluation(row)
-    return row[headline]
+    return rank(row)
 
   with progress, Preemption() as preemption:
     if step == 0:

@@ -1,6 +1,6 @@
 """One step of training and one of evaluation: pure, jitted over a device mesh."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -20,16 +20,22 @@ class Task(Protocol):
 
   Attributes:
     headline: the metric of `summary.json`.
+    unit: its, in words.
     interval: scores of examples -> the confidence interval of their mean.
     smooth_score_name: what `smooth_score` is, in words.
   """
 
   headline: str
+  unit: str
   smooth_score_name: str
 
   @property
   def interval(self) -> Callable[[Sequence[float]], tuple[float, float]]:
     """As above."""
+    ...
+
+  def rank(self, row: Mapping[str, Any]) -> float:
+    """An evaluation's numbers as one: the larger, the better."""
     ...
 
   def losses(self, logits: jax.Array, batch: Batch) -> jax.Array:

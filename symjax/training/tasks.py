@@ -1,13 +1,14 @@
 """What a network is trained for: losses and metrics of its outputs."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from symjax.statistics import share_interval
+from symjax.statistics import mean_interval, share_interval
 
 Batch = Mapping[str, jax.Array]
 
@@ -16,14 +17,20 @@ class Classification:
   """One label an image: softmax cross-entropy, and accuracy.
 
   Attributes:
-    headline: the metric of `summary.json`; larger is better.
+    headline: the metric of `summary.json`.
+    unit: its, in words.
     interval: [n] scores of images -> the confidence interval of their mean.
     smooth_score_name: what `smooth_score` is, in words.
   """
 
   headline = 'test_accuracy'
+  unit = 'share of test images'
   interval = staticmethod(share_interval)
   smooth_score_name = 'probability of the true class'
+
+  def rank(self, row: Mapping[str, Any]) -> float:
+    """The accuracy."""
+    return row[self.headline]
 
   def losses(self, logits: jax.Array, batch: Batch) -> jax.Array:
     """Cross-entropy of each image, [batch], in nats, at least float32."""
@@ -43,3 +50,55 @@ class Classification:
   def smooth_score(self, logits: jax.Array, batch: Batch) -> jax.Array:
     """The probability of each image's label, [batch], at least float32."""
     return jnp.exp(-self.losses(logits, batch))
+
+
+class Counting:
+  """How many things an image shows: one number, Huber's loss, the absolute error.
+
+  Huber's loss (Ann. Math. Stat. 35, 1964) is half the square of an error below 1, and
+  grows linearly beyond: an untrained network, which says 0, has no large gradients.
+
+  Attributes:
+    headline: the metric of `summary.json`.
+    unit: its, in words.
+    interval: [n] scores of images -> the confidence interval of their mean.
+    smooth_score_name: what `smooth_score` is, in words.
+  """
+
+  headline = 'test_error'
+  unit = 'mean absolute error of the count'
+  interval = staticmethod(mean_interval)
+  smooth_score_name = 'count minus the true one'
+
+  def rank(self, row: Mapping[str, Any]) -> float:
+    """Minus the error."""
+    return -row[self.headline]
+
+  def losses(self, logits: jax.Array, batch: Batch) -> jax.Array:
+    """Huber's loss of each image, [batch], at least float32.
+
+    Args:
+      logits: [batch, 1], the counts; not rounded.
+      batch: its `label` holds the true counts.
+    """
+    return optax.huber_loss(self.smooth_score(logits, batch))
+
+  def predictions(self, logits: jax.Array) -> jax.Array:
+    """The nearest whole number for each image, [batch], and 0 for one below it."""
+    return jnp.maximum(jnp.rint(logits[:, 0]), 0).astype(jnp.int32)
+
+  def scores(self, logits: jax.Array, batch: Batch) -> dict[str, jax.Array]:
+    """Name of a metric -> its value for each image, [batch]: of the count unrounded."""
+    return {'error': jnp.abs(self.smooth_score(logits, batch))}
+
+  def smooth_score(self, logits: jax.Array, batch: Batch) -> jax.Array:
+    """By how much each image is counted too high, [batch], at least float32."""
+    counts = logits[:, 0].astype(np.promote_types(logits.dtype, np.float32))
+    return counts - batch['label'].astype(counts.dtype)
+
+
+# Kind of a data set -> what a network is trained for on it.
+TASKS: Mapping[str, type[Any]] = {
+  'classification': Classification,
+  'counting': Counting,
+}

@@ -9,7 +9,7 @@ import jax
 from symjax import data
 from symjax.experiments.benchmark.compare import compare
 from symjax.experiments.data import load_splits
-from symjax.experiments.setup import build
+from symjax.experiments.setup import build_for
 from symjax.training import devices
 
 _INPUT_STEPS = 16
@@ -26,8 +26,7 @@ def benchmark_input(
     manual_dir: where files that were downloaded by hand lie.
   """
   dataset = load_splits(config['data'], data_dir, manual_dir)['train']
-  shape = dataset.images.shape[1:]
-  setup = build(config, shape, dataset.num_classes, len(dataset.images))
+  setup = build_for(config, dataset)
   size = config['train']['batch_size']
   mesh = devices.make_mesh(size)
   step = devices.jit(setup.train_step, mesh, donate_state=True)

@@ -1,6 +1,18 @@
 """How good and how consistent a trained network is."""
 
 from symjax.experiments.evaluation.measured import Measured, measure
-from symjax.experiments.evaluation.report import evaluation_table, report_evaluation
+from symjax.experiments.evaluation.report import (
+  evaluation_table,
+  report_evaluation,
+  summarise,
+  words,
+)
 
-__all__ = ['Measured', 'evaluation_table', 'measure', 'report_evaluation']
+__all__ = [
+  'Measured',
+  'evaluation_table',
+  'measure',
+  'report_evaluation',
+  'summarise',
+  'words',
+]

@@ -51,6 +51,7 @@ def report_evaluation(subject: Subject, out: str | Path) -> dict[str, Any]:
   metric = words(subject.setup.task.headline)
   figures.consistencies(
     {metric: record[subject.setup.task.headline]},
+    subject.setup.task.unit,
     {words(name): found for name, found in record['consistency'].items()},
     target.figures / 'consistency.png',
     f'{subject.name}: {metric} and consistency of predictions, on '

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 
+from symjax.data import Dataset
 from symjax.errors import UserError
 from symjax.experiments.data import load_splits
-from symjax.experiments.setup import build, precision
+from symjax.experiments.setup import build_for, precision
 from symjax.experiments.sweep.cells import Cell
 from symjax.experiments.workdir import Workdir
 from symjax.training import devices
@@ -29,7 +29,7 @@ def check(
   Raises:
     UserError: a cell that cannot be trained, by what sets it apart.
   """
-  shapes: dict[str, Any] = {}  # Of the data, by their group in the config.
+  loaded: dict[str, Dataset] = {}  # By their group in the config.
   built = set()
   for cell in cells:
     workdir = Workdir(folder / cell.name)
@@ -39,12 +39,12 @@ def check(
       workdir.require(cell.config)
       if workdir.summary.exists() or key in built:
         continue
-      if data not in shapes:
-        images = load_splits(cell.config['data'], data_dir, manual_dir)['train']
-        shapes[data] = images.images.shape[1:], images.num_classes, len(images.images)
+      if data not in loaded:
+        splits = load_splits(cell.config['data'], data_dir, manual_dir)
+        loaded[data] = splits['train']
       with precision(cell.config):
         devices.make_mesh(cell.config['train']['batch_size'])
-        jax.eval_shape(build(cell.config, *shapes[data]).create_state)
+        jax.eval_shape(build_for(cell.config, loaded[data]).create_state)
     except UserError as error:
       raise UserError(f'{cell.describe()}: {error}') from error
     built.add(key)

@@ -69,7 +69,7 @@ def report_trends(
   }
   folder = Path(out)
   folder.mkdir(parents=True, exist_ok=True)
-  figures.trends(
+  figures.trend_lines(
     record,
     folder / 'figures' / 'trends.png',
     f'{source}: {measure.replace("_", " ")} consistency against accuracy, and the '
