@@ -111,14 +111,14 @@ def _require_file(path: str) -> None:
     raise UserError(f'no config file {path}; there are {known or "none in configs/"}')
 
 
-def default_workdir(own: Mapping[str, str]) -> str:
+def default_workdir(**own: str) -> str:
   """`runs/<config>[-variant][-hash of overrides]`.
 
   Args:
-    own: flags of the program that make another run of the same config.
+    **own: flags of the program that make another run of the same config.
   """
   overrides = _config_flag().override_values
-  values = {key: repr(value) for key, value in overrides.items()} | dict(own)
+  values = {key: repr(value) for key, value in overrides.items()} | own
   return f'runs/{default_name(*_config_file(), values)}'
 
 

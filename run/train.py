@@ -32,7 +32,7 @@ def main() -> None:
   """Trains, and says how it ended."""
   join_processes(*command.processes())
   own = {'init_weights': _INIT_WEIGHTS.value} if _INIT_WEIGHTS.value else {}
-  workdir = command.local_folder(_WORKDIR.value or command.default_workdir(own))
+  workdir = command.local_folder(_WORKDIR.value or command.default_workdir(**own))
   summary = train(
     command.config(),
     workdir,
