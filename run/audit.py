@@ -58,7 +58,7 @@ def _audit(workdir: str | None) -> None:
   if size is None:
     raise UserError('the config leaves the size of images open: give --size=PIXELS')
   name = '-audit-' + 'x'.join(map(str, size))
-  out = _OUT.value or workdir or command.default_workdir({}) + name
+  out = _OUT.value or workdir or command.default_workdir() + name
   record = audit_config(config, size, out)
   print(audit_table(record))
   print(f'{audit_verdict(record)}\n{out} holds audit.json and figures/foveation.png')
