@@ -321,7 +321,7 @@ MISTAKES = {
   '--config.modle.depth=11': 'unknown config key .modle. Did you mean "model"',
   '--config.model.depth=eleven': 'depth=eleven',
   '--config.model.depth=12': 'no VGG-12; choose depth from 11, 13, 16, 19',
-  '--config.model.name=wgg': "unknown model 'wgg'; choose from archbn, connected",
+  '--config.model.name=wgg': "unknown model 'wgg'; choose from alexnet, archbn",
   '--config.model.padding=refect': "unknown padding 'refect'; choose from zero, ref",
   '--config.model.width=0.001': 'without channels; the narrowest is',
   '--config.data.name=digits_rendered': 'digits_rendered',
