@@ -2,7 +2,7 @@
 
 python -m run.crossover [--out=DIR]
 
-It takes about five minutes on two CPU cores.
+It takes about seven minutes on two CPU cores.
 """
 
 from pathlib import Path

@@ -35,9 +35,10 @@ def test_never_and_always():
 def test_a_run_leaves_its_times_a_figure_and_a_table(tmp_path, monkeypatch):
   monkeypatch.setattr('symjax.experiments.benchmark.calibration._SECONDS', 0.0)
   settings = [Setting(2, 8, 1, 1), Setting(1, 32, 2, 1)]
-  record = crossover(tmp_path, settings, {1: (3, 63), 2: (3,)})
-  assert json.loads((tmp_path / 'crossover.json').read_text()) == record
-  assert (tmp_path / 'figures' / 'crossover.png').exists()
+  out = tmp_path / 'not' / 'there yet'
+  record = crossover(out, settings, {1: (3, 63), 2: (3,)})
+  assert json.loads((out / 'crossover.json').read_text()) == record
+  assert (out / 'figures' / 'crossover.png').exists()
   # A kernel longer than the signal is not tried.
   assert [(p['dimensions'], p['kernel']) for p in record['points']] == [(2, 3), (1, 3)]
   assert all(p['direct_seconds'] > 0 < p['fft_seconds'] for p in record['points'])

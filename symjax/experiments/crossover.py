@@ -80,6 +80,7 @@ def crossover(
     it was not and the next; 0 where it always was, null where it never was; `claims` of
     the chapter; and the provenance.
   """
+  out.mkdir(parents=True, exist_ok=True)  # Now, and not after minutes of timing.
   points, found = [], []
   for setting in progress(settings, 'timing direct and FFT'):
     measured = list(_measure(setting, kernels[setting.dimensions]))
