@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-Kind = Literal['classification', 'counting']
+Kind = Literal['classification', 'counting', 'segmentation']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,12 +16,16 @@ class Dataset:
     name: of the data set, as TFDS writes it.
     split: such as 'train'.
     images: uint8 [examples, height, width, channels], read-only, mapped from disk.
-    labels: int32 [examples], read-only.
+    labels: read-only. int32 [examples]; of a segmentation, uint8
+      [examples, height, width], one class a pixel.
     num_classes: labels lie in 0 ... num_classes - 1; 1 where they are counts, of which
       a network gives one number.
     description: what the prepared data say of themselves, in one line; a set that is
       only a part of the official one says so here.
-    kind: what labels are: classes, or counts of what an image shows.
+    kind: what labels are: classes of images, counts of what an image shows, or classes
+      of pixels.
+    ignore_label: of pixels that have no class and count for nothing; None where each
+      has one.
   """
 
   name: str
@@ -31,3 +35,4 @@ class Dataset:
   num_classes: int
   description: str
   kind: Kind = 'classification'
+  ignore_label: int | None = None
