@@ -59,7 +59,7 @@ def _run(workdir: str, line: str) -> Report | None:
   if not _CONFIGS.value:
     raise UserError('give --config and --grid to train, or --workdirs to compare')
   if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
-    # Seeds share their programs, unless these draw random numbers.
+    # Seeds share their programs of training and evaluation.
     cache = Path(workdir).absolute() / 'compiled'
     jax.config.update('jax_compilation_cache_dir', str(cache))
   grid = parse_grid(_GRID.value)

@@ -28,7 +28,7 @@ class Store:
 
 
 def first_state():
-  return TrainState(jnp.zeros((), jnp.int32), {}, {}, ())
+  return TrainState(jnp.zeros((), jnp.int32), {}, {}, (), jnp.zeros((), jnp.uint32))
 
 
 def train(

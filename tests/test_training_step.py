@@ -35,7 +35,7 @@ def build(dtype, penalty=None, **options):
   state = create_state(model, optimizer, (16, 16, 3), seed=0)
   augmentation = Augmentation(flip=True, shift=2)
   step = make_train_step(
-    model, optimizer, Classification(), NORMALIZATION, augmentation, 0, penalty
+    model, optimizer, Classification(), NORMALIZATION, augmentation, penalty
   )
   return model, state, step
 
@@ -92,12 +92,25 @@ def test_runs_repeat_bit_for_bit():
   jax.tree.map(np.testing.assert_array_equal, first, second)
 
 
+def test_seeds_share_a_program_and_draw_what_is_their_own():
+  """The seed is data: two of them trace to one step, which shifts images otherwise."""
+  batch = next(training_batches(DATASET, 8, 0, 0, 1))
+  _, state, step = build('float32')
+  step = jax.jit(step)
+  losses = [
+    step(state.replace(seed=jnp.uint32(seed)), batch)[1]['train_loss']
+    for seed in (0, 1, 2**32 - 1)
+  ]
+  assert step._cache_size() == 1
+  assert len(set(map(float, losses))) == 3
+
+
 def test_metrics_are_those_of_the_model_before_the_update(key):
   """Without augmentation and dropout, loss and gradient follow from the definition."""
   model, state, _ = build('float32', batch_norm=False, head='average')
   optimizer = make_optimizer(0.5)
   step = make_train_step(
-    model, optimizer, Classification(), NORMALIZATION, Augmentation(), 0
+    model, optimizer, Classification(), NORMALIZATION, Augmentation()
   )
   batch = next(training_batches(DATASET, 8, 0, 0, 1))
 
@@ -151,7 +164,7 @@ def test_the_loss_of_a_second_head_is_added_with_its_weight():
   task, optimizer, model = Classification(), optax.sgd(0.5), TwoHeads()
   state = create_state(model, optimizer, (16, 16, 3), seed=0)
   step = make_train_step(
-    model, optimizer, task, NORMALIZATION, Augmentation(), 0, auxiliary_weight=0.4
+    model, optimizer, task, NORMALIZATION, Augmentation(), auxiliary_weight=0.4
   )
   batch = next(training_batches(DATASET, 8, 0, 0, 1))
   x = NORMALIZATION(jnp.asarray(batch['image'])).reshape(8, -1)

@@ -120,14 +120,13 @@ def build(
     create_state=functools.partial(
       create_state, model, optimizer, shape, seed, prepare=prepare
     ),
-    start_state=functools.partial(start_state, optimizer, prepare=prepare),
+    start_state=functools.partial(start_state, optimizer, seed=seed, prepare=prepare),
     train_step=make_train_step(
       model,
       optimizer,
       task,
       normalization,
       Augmentation(**config['augmentation']),
-      seed,
       penalty=functools.partial(asymmetry, weight) if weight else None,
       auxiliary_weight=train['auxiliary_weight'],
     ),

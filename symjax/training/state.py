@@ -18,12 +18,15 @@ class TrainState(struct.PyTreeNode):
     params: the model's parameters.
     batch_stats: BatchNorm's running statistics; empty for models without.
     opt_state: the optimiser's.
+    seed: of all that training draws, uint32 []. It is here, and no constant of the
+      step, so that runs that differ only in it share a compiled program.
   """
 
   step: jax.Array
   params: Any
   batch_stats: Any
   opt_state: optax.OptState
+  seed: jax.Array
 
   @property
   def variables(self) -> dict[str, Any]:
@@ -44,17 +47,18 @@ def create_state(
     model: called on [batch, height, width, channels] with `train`.
     optimizer: of all its parameters.
     image_shape: [height, width, channels].
-    seed: of the initial parameters.
+    seed: of the initial parameters, and of all that training draws; 0 ... 2**32 - 1.
     prepare: what the optimiser needs done to them first; by default nothing.
   """
   images = jnp.zeros((1, *image_shape))
   variables = model.init(jax.random.key(seed), images, train=False)
-  return start_state(optimizer, variables, prepare)
+  return start_state(optimizer, variables, seed, prepare)
 
 
 def start_state(
   optimizer: optax.GradientTransformation,
   variables: Mapping[str, Any],
+  seed: int,
   prepare: Callable[[Any], Any] = lambda params: params,
 ) -> TrainState:
   """The state before the first step, from given variables.
@@ -62,6 +66,7 @@ def start_state(
   Args:
     optimizer: of all the parameters.
     variables: of the model, `params` and perhaps `batch_stats`.
+    seed: of all that training draws; 0 ... 2**32 - 1.
     prepare: what the optimiser needs done to the parameters first.
   """
   params = prepare(variables['params'])
@@ -70,4 +75,5 @@ def start_state(
     params=params,
     batch_stats=variables.get('batch_stats', {}),
     opt_state=optimizer.init(params),
+    seed=jnp.asarray(seed, jnp.uint32),
   )

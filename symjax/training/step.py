@@ -61,7 +61,6 @@ def make_train_step(
   task: Task,
   normalization: Normalization,
   augmentation: Augmentation,
-  seed: int,
   penalty: Callable[[Any], jax.Array] | None = None,
   auxiliary_weight: float = 0.0,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
@@ -69,7 +68,7 @@ def make_train_step(
 
   Under jit the batch is the global one, however many devices hold it: BatchNorm's
   statistics and the loss are means over all of it. Randomness is keyed by
-  (seed, step, index in the global batch).
+  (the state's seed, step, index in the global batch).
 
   Args:
     model: called on normalised images with `train`.
@@ -77,7 +76,6 @@ def make_train_step(
     task: losses and metrics.
     normalization: of uint8 images.
     augmentation: of uint8 images.
-    seed: of augmentation, dropout, and the phases of balanced pooling.
     penalty: a scalar of the parameters that is added to the loss.
     auxiliary_weight: times the loss of each `auxiliary_logits` that the model sows
       into `intermediates`; the sum is added to the loss.
@@ -91,7 +89,8 @@ def make_train_step(
 
   def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
     # Not the key of the initial parameters: that is the seed's own.
-    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 1), state.step)
+    key = jax.random.fold_in(jax.random.key(state.seed), 1)
+    key = jax.random.fold_in(key, state.step)
     augmentation_key, dropout_key, phase_key = jax.random.split(key, 3)
     images = normalization(augmentation(augmentation_key, batch['image']))
 

@@ -33,9 +33,7 @@ def training_step(
   normalization = Normalization((0.5,) * 3, (0.25,) * 3)
   mesh = devices.make_mesh(batch)
   step = devices.jit(
-    make_train_step(
-      model, optimizer, Classification(), normalization, Augmentation(), seed=0
-    ),
+    make_train_step(model, optimizer, Classification(), normalization, Augmentation()),
     mesh,
     donate_state=True,
   )
