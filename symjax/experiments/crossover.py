@@ -118,7 +118,7 @@ def crossover_table(record: dict[str, Any]) -> list[list[str]]:
     sizes = sorted({size for columns in chosen.values() for size in columns})
     table.append([f'{dimensions}-D, n =', *map(str, sizes)])
     for (_, channels, batch), columns in chosen.items():
-      label = f'{channels} channels, batch {batch}'
+      label = f'{channels} channel{"s" * (channels > 1)}, batch {batch}'
       table.append([label, *(columns.get(size, '') for size in sizes)])
   return table
 
