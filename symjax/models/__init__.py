@@ -1,7 +1,8 @@
 """The networks of the documents, by name.
 
 Each has `normalized_kernels`: patterns of the paths of those kernels whose scale the
-loss does not depend on, because normalisation follows them.
+loss does not depend on, because normalisation follows them. One that is built on a
+classifier has `body`: the name of that part.
 
 Published networks have the names of their PyTorch weights. There, a module in a
 sequence is named by its index, as in `layer1.0.conv1` and `features.7`; here that

@@ -1,6 +1,6 @@
 """FCN, a fully convolutional network on a ResNet (Long et al., arXiv:1411.4038)."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ class FCN(nn.Module):
   proportion, a quarter of the channels of their stage.
 
   Attributes:
+    body: name of the ResNet, which the weights of a classifier can start.
     num_classes: logits of each pixel.
     depth: of the ResNet.
     width: multiplies the channels of every layer but the logits.
@@ -36,6 +37,8 @@ class FCN(nn.Module):
     UserError: what makes no ResNet, or 'aps', which samples maps of each image from
       another pixel on, so that the upsampled logits would be beside what they are of.
   """
+
+  body: ClassVar[str] = 'backbone'
 
   num_classes: int
   depth: int = 50
@@ -59,7 +62,7 @@ class FCN(nn.Module):
     """The convolutions but those of the logits."""
     body = self._make_backbone(parent=None).normalized_kernels
     return (
-      *(f'backbone/{pattern}' for pattern in body),
+      *(f'{self.body}/{pattern}' for pattern in body),
       r'(aux_)?classifier_0/kernel',
     )
 
@@ -71,7 +74,7 @@ class FCN(nn.Module):
     layers from `phase`.
     """
     size = (images.shape[1], images.shape[2])
-    maps = self._make_backbone(name='backbone').feature_maps(images, train=train)
+    maps = self._make_backbone(name=self.body).feature_maps(images, train=train)
     logits = self._head(maps['layer4'], 'classifier', train)
     # The head's parameters are made even where the network starts in evaluation.
     if self.auxiliary and (train or self.is_initializing()):
@@ -91,7 +94,7 @@ class FCN(nn.Module):
     )
 
   def _head(self, x: jax.Array, name: str, train: bool) -> jax.Array:
-    """Logits at the size of a map; layers have the numbers of torchvision's sequence."""
+    """Logits at the size of a map, by layers with the numbers of torchvision's."""
     params = np.promote_types(self.dtype, np.float32)
     channels = x.shape[-1]
     features = channels // 4
