@@ -14,6 +14,7 @@ from flax import linen as nn
 from symjax import symmetry
 from symjax.data import Dataset
 from symjax.errors import UserError
+from symjax.experiments.data import image_size
 from symjax.models import get_model
 from symjax.nn import ConvPolicy, CostTable, Layer, smallest_image, trace
 from symjax.optim import make_optimizer, make_schedule, start_on_sphere
@@ -98,9 +99,9 @@ def build(
     schedule.steps_per_epoch,
     **config['schedule'],
   )
-  normalization = Normalization(
-    tuple(data['mean']), tuple(data['std']), data['image_size']
-  )
+  # The images of a segmentation have their size already, as their labels do.
+  size = None if kind == 'segmentation' else image_size(data)
+  normalization = Normalization(tuple(data['mean']), tuple(data['std']), size)
   shape = normalization.output_shape(image_shape)
   model = make_model(config['model'], num_classes, costs)
   layers = trace_model(model, shape)

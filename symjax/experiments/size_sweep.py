@@ -113,7 +113,7 @@ def _resized(subject: Subject, size: int) -> Subject:
     UserError: they are too small for it, or its weights are those of one size.
   """
   setup = subject.setup
-  normalization = dataclasses.replace(setup.normalization, image_size=size)
+  normalization = dataclasses.replace(setup.normalization, image_size=(size, size))
   shape = normalization.output_shape(subject.test.images.shape[1:])
   images = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
   key = jax.eval_shape(lambda: jax.random.key(0))
