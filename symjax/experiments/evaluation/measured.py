@@ -193,7 +193,7 @@ def _agreements(
   return {
     name: jnp.stack(
       [
-        agreement(*pair, MEASURES[name].views(jnp.asarray(repeat), places, size))
+        agreement(*pair, MEASURES[name].views(jnp.asarray(repeat), places, size)).shares
         for repeat, pair in enumerate(pairs)
       ]
     )
