@@ -42,9 +42,14 @@ def sweep_sizes(
 
   Raises:
     UserError: a size that is too small for the network, or one that its weights do not
-      fit; nothing is written then.
+      fit, or labels of pixels; nothing is written then.
   """
   setup, test = subject.setup, subject.test
+  if test.kind == 'segmentation':
+    raise UserError(
+      f'{test.name} has one label a pixel, and sizes are swept where images have one '
+      'each; train at another data.image_size, and evaluate that'
+    )
   resized = {size: _resized(subject, size) for size in sorted(set(sizes))}
   rows = []
   for size, other in resized.items():
