@@ -374,6 +374,32 @@ def test_the_interval_of_a_share_of_clusters_holds_the_truth_as_often_as_it_says
   assert blind < held
 
 
+def test_a_weight_is_so_many_values_of_one_cluster():
+  """As the pixels of an image are."""
+  rng = np.random.default_rng(0)
+  shares, weights = rng.random(30), rng.integers(1, 9, 30)
+  each, images = np.repeat(shares, weights), np.repeat(np.arange(30), weights)
+  assert share_interval(shares, weights=weights) == pytest.approx(
+    share_interval(each, images), rel=1e-9
+  )
+  assert share_interval(shares, weights=[0.5] * 30) == pytest.approx(
+    share_interval(shares), rel=1e-9
+  )
+
+
+@pytest.mark.parametrize(
+  'weights, message',
+  [
+    ([1.0], '1 weights were given for 2 values'),
+    ([1.0, 0.0], 'the weight 0 is not positive'),
+    ([1.0, math.nan], 'the weight nan is not positive'),
+  ],
+)
+def test_weights_that_weigh_nothing_are_named(weights, message):
+  with pytest.raises(UserError, match=message):
+    share_interval([0.5, 1.0], weights=weights)
+
+
 @pytest.mark.parametrize(
   'values, clusters, message',
   [
