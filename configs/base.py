@@ -68,6 +68,7 @@ def get_base(model: str) -> ConfigDict:
   config.train.epochs = 10.0
   config.train.symmetry_weight = 0.0  # Times (1 - mean symmetry), added to the loss.
   config.train.auxiliary_weight = 0.4  # Times the loss of a network's second head.
+  config.train.recalibrate_batch_norm = False  # At the end, on the training split.
   config.train.log_every = 20  # Steps.
   config.train.checkpoint_every = 500  # Steps; every epoch ends with one as well.
   return config

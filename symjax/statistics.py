@@ -198,6 +198,31 @@ def share_interval(
   return max(0.0, center - reach), min(1.0, center + reach)
 
 
+def jackknife_interval(
+  whole: float, without: Sequence[float], confidence: float = LEVEL
+) -> tuple[float, float]:
+  """The confidence interval (low, high) of a statistic that is no mean.
+
+  Tukey's jackknife (Ann. Math. Stat. 29, 1958): the variance of the statistic is
+  (n - 1) / n times the sum of squares of what it is without each of the n independent
+  parts of a sample, about their mean. Of a mean it gives `mean_interval`.
+
+  Args:
+    whole: the statistic of the whole sample.
+    without: [n] the statistic of the sample without its i-th part.
+    confidence: how likely an interval holds the true value, between 0 and 1.
+
+  Raises:
+    UserError: fewer than two parts, a value that is not a finite number, or a
+      confidence that is not between 0 and 1.
+  """
+  _require_confidence(confidence)
+  _, variance = _moments(_sample(without, 'sample'))
+  freedom = len(without) - 1
+  error = math.sqrt(variance / len(without)) * freedom
+  return _interval(whole, error, freedom, confidence)
+
+
 def _sample(values: Sequence[float], name: str) -> np.ndarray:
   """[n] the values in float64, once they are known to be fit for a test."""
   if len(values) < 2:

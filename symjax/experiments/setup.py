@@ -19,6 +19,7 @@ from symjax.nn import ConvPolicy, CostTable, Layer, smallest_image, trace
 from symjax.optim import make_optimizer, make_schedule, start_on_sphere
 from symjax.training.images import Augmentation, Normalization
 from symjax.training.loop import Schedule
+from symjax.training.segmentation import Segmentation
 from symjax.training.state import TrainState, create_state, start_state
 from symjax.training.step import (
   Batch,
@@ -27,7 +28,9 @@ from symjax.training.step import (
   make_eval_step,
   make_train_step,
 )
-from symjax.training.tasks import TASKS
+from symjax.training.tasks import TASKS, Classification
+
+_CLASSIFICATION = Classification()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +73,7 @@ def build(
   num_classes: int,
   num_examples: int,
   costs: CostTable | None = None,
-  kind: str = 'classification',
+  task: Task = _CLASSIFICATION,
 ) -> Setup:
   """Builds an experiment from its config and the shape of its data.
 
@@ -80,7 +83,7 @@ def build(
     num_classes: of the data set; outputs of the network.
     num_examples: of the training split.
     costs: by which the network chooses how to convolve; None is symjax's table.
-    kind: of the data set, and so the task: a key of `symjax.training.tasks.TASKS`.
+    task: losses and metrics.
 
   Raises:
     UserError: a name, number or combination that makes no experiment.
@@ -106,7 +109,6 @@ def build(
   optimizer = make_optimizer(learning_rate, **options, normalized_kernels=normalized)
   spheres = normalized if options['name'] == 'unit_norm' else ()
   prepare = functools.partial(start_on_sphere, normalized_kernels=spheres)
-  task: Task = TASKS[kind]()
   weight = train['symmetry_weight']
   return Setup(
     model=model,
@@ -149,8 +151,24 @@ def build_for(
     training_set.num_classes,
     len(training_set.images),
     costs,
-    training_set.kind,
+    make_task(config, training_set),
   )
+
+
+def make_task(config: Mapping[str, Any], training_set: Dataset) -> Task:
+  """What a network is trained for on a data set.
+
+  Args:
+    config: its `task` group says how, where pixels have labels.
+    training_set: the training split.
+
+  Raises:
+    UserError: class weights that do not exist, or do not fit the data set.
+  """
+  if training_set.kind != 'segmentation':
+    return TASKS[training_set.kind]()
+  names = tuple(str(label) for label in range(training_set.num_classes))
+  return Segmentation(names, training_set.ignore_label)
 
 
 def make_model(

@@ -32,8 +32,7 @@ def summarise(
   Raises:
     UserError: the log lost the last evaluation.
   """
-  headline = setup.task.headline
-  tests = {row['step']: row for row in rows if headline in row}
+  tests = {row['step']: row for row in rows if setup.task.headline in row}
   if setup.schedule.steps not in tests:
     raise UserError(
       f'metrics.jsonl lost its row of step {setup.schedule.steps}; restore the file, '
@@ -41,7 +40,7 @@ def summarise(
     )
   rates = [row['images_per_second'] for row in rows if 'images_per_second' in row]
   return {
-    headline: tests[setup.schedule.steps][headline],
+    **{name: tests[setup.schedule.steps][name] for name in setup.task.reported},
     'mean_symmetry': profile['mean_score'],
     'initial_mean_symmetry': tests.get(0, {}).get('mean_symmetry'),
     'steps': setup.schedule.steps,

@@ -23,6 +23,7 @@ from symjax.experiments.initial_weights import (
 )
 from symjax.experiments.presentation import layer_records, measure, present
 from symjax.experiments.provenance import provenance
+from symjax.experiments.recalibration import recalibrate, require_batch_norm
 from symjax.experiments.setup import Setup, build_for, precision
 from symjax.experiments.summary import summarise
 from symjax.experiments.workdir import Workdir
@@ -74,6 +75,7 @@ def train(
     splits = load_splits(config['data'], data_dir, manual_dir)
     costs = folder.read_costs(config)
     setup = build_for(config, splits['train'], costs)
+    require_batch_norm(config, setup)
     table = layer_records(setup.layers)
     start = load_initial_weights(folder, setup, init_weights)
     with _claimed(folder, config, table, costs, start):
@@ -194,10 +196,15 @@ def _fit(
   place = {'process_index': jax.process_index(), 'process_count': jax.process_count()}
   eval_step = devices.jit(setup.eval_step, mesh, donate_state=False)
 
-  def test(state: TrainState) -> dict[str, float]:
+  def test(state: TrainState) -> dict[str, Any]:
     batches = data.evaluation_batches(splits['test'], batch_size, **place)
     with data.prefetch(batches, lambda b: devices.place_batch(mesh, b)) as placed:
-      return evaluate(eval_step, state, placed)
+      return evaluate(eval_step, setup.task, state, placed)
+
+  def finish(state: TrainState) -> TrainState:
+    if not config['train']['recalibrate_batch_norm']:
+      return state
+    return recalibrate(config, setup, mesh, splits['train'], state)
 
   evaluators: list[Evaluator] = []
   if any(layer.kind == 'conv' for layer in setup.layers):
@@ -222,6 +229,7 @@ def _fit(
       store=store,
       write=write,
       train_seconds=seconds,
+      finish=finish,
     )
 
 

@@ -70,18 +70,24 @@ class Augmentation:
     if self.shift < 0:
       raise UserError(f'augmentation.shift={self.shift} pixels; it is 0 or more')
 
-  def __call__(self, key: jax.Array, images: jax.Array) -> jax.Array:
+  def __call__(
+    self, key: jax.Array, images: jax.Array, labels: jax.Array
+  ) -> tuple[jax.Array, jax.Array]:
     """uint8 [batch, height, width, channels], each image drawn with its own key.
 
     Args:
       key: of the step. Image i uses `fold_in(key, i)`, so what happens to it depends
         neither on the number of devices nor on its neighbours.
       images: uint8 [batch, height, width, channels].
+      labels: of whole images, which what happens to these does not change.
+
+    Returns:
+      The images, and the labels as they were.
     """
     if not self.flip and not self.shift:
-      return images
+      return images, labels
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(images)))
-    return jax.vmap(self._augment)(keys, images)
+    return jax.vmap(self._augment)(keys, images), labels
 
   def _augment(self, key: jax.Array, image: jax.Array) -> jax.Array:
     flip_key, shift_key = jax.random.split(key)

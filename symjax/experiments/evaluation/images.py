@@ -63,7 +63,7 @@ def summarise(measured: Measured, task: Task) -> dict[str, Any]:
   score = measured.scores[task.headline.removeprefix('test_')]
   margins = shift_protocol.shift_margins(measured.size)
   return {
-    task.headline: estimate(score.mean(dtype=float), task.interval(score.tolist())),
+    task.headline: estimate(score.mean(dtype=float), task.interval(measured.scores)),
     'consistency': {
       name: _consistency(measured.agreements[name], how.cluster)
       for name, how in measures_of(measured.size).items()
