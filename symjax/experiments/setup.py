@@ -189,8 +189,11 @@ def make_augmentation(
   if not isinstance(task, Segmentation):
     return Augmentation(**group)
   # As a record on disk has them, pairs are lists.
-  pairs = {k: tuple(v) if isinstance(v, list) else v for k, v in group.items()}
-  return JointAugmentation(**pairs, ignore_label=task.ignore_label)
+  own: dict[str, Any] = {
+    name: tuple(value) if isinstance(value, list) else value
+    for name, value in group.items()
+  }
+  return JointAugmentation(**own, ignore_label=task.ignore_label)
 
 
 def make_model(

@@ -61,7 +61,7 @@ def evaluate_segmentation(
     UserError: a shift that leaves nothing in view, or as `measure`.
   """
   test, task = subject.test, subject.setup.task
-  assert isinstance(task, Segmentation)
+  assert isinstance(task, Segmentation), 'as for every set of this kind'
   height, width = test.labels.shape[1:]
   measured = measure(subject, views_of_pixels((height, width), shifts))
   record = summarise(measured, task)
@@ -126,7 +126,13 @@ def measure(subject: Subject, views: Mapping[str, Views]) -> Measured:
           'flipped_back': found['flipped_back'][i],
         }
       )
-  return Measured(**join(parts), pictures=pictures)
+  whole = join(parts)
+  # JAX sorts a dict by name, and views have an order.
+  agreements = {
+    kind: {name: whole[kind][name] for name in views}
+    for kind in ('all_pixels', 'labelled')
+  }
+  return Measured(whole['sums'], **agreements, pictures=pictures)
 
 
 def _look(
@@ -223,13 +229,14 @@ def summarise(measured: Measured, task: Task) -> dict[str, Any]:
 
 def _agreements(found: Agreement) -> dict[str, Any]:
   """The mean over images, and the pooled share."""
-  known = found.compared > 0
-  weights = found.compared[known].astype(float)
-  shares = found.same[known] / weights
+  same, compared = (np.asarray(counts, float) for counts in found)
+  weights = compared[compared > 0]
+  shares = same[compared > 0] / weights
   return {
-    **estimate(shares.mean(), share_interval(shares)),
+    **estimate(shares.mean(), share_interval(shares.tolist())),
     'pooled': estimate(
-      np.average(shares, weights=weights), share_interval(shares, weights=weights)
+      same.sum() / compared.sum(),
+      share_interval(shares.tolist(), weights=weights.tolist()),
     ),
   }
 
