@@ -62,6 +62,20 @@ def test_every_window_comes_up_as_often_as_due(key):
   assert abs((flipped[:, 0, 0] == 2).sum() - 1000) < 5 * np.sqrt(500)
 
 
+def test_windows_avoid_what_fills_up_a_canvas(key):
+  """12 of 20 rows and 15 of 20 columns are an image: a window of 8 sees all its own."""
+  labels = np.full((300, 20, 20), VOID, np.uint8)
+  labels[:, :12, :15] = np.arange(180).reshape(12, 15)
+  _, seen = apply(JointAugmentation(crop=(8, 8), ignore_label=VOID), key, labels)
+  starts = seen[:, 0, 0]
+  assert set(starts) == {15 * row + column for row in range(5) for column in range(8)}
+  window = 15 * np.arange(8)[:, None] + np.arange(8)
+  np.testing.assert_array_equal(seen, starts[:, None, None] + window)
+  # One that is larger than the image stays within the canvas.
+  _, seen = apply(JointAugmentation(crop=(20, 16), ignore_label=VOID), key, labels)
+  np.testing.assert_array_equal(seen, labels[:, :, :16])
+
+
 def test_nothing_asked_is_nothing_done(key):
   augment = JointAugmentation(crop=(9, 7))
   images, labels = apply(augment, key, LABELS)
