@@ -96,15 +96,15 @@ class JointAugmentation:
   def _augment(
     self, key: jax.Array, image: jax.Array, labels: jax.Array
   ) -> tuple[jax.Array, jax.Array]:
-    flip_key, scale_key, row_key, column_key = jax.random.split(key, 4)
+    flip, scale, row, column = jax.random.uniform(key, (4,), jnp.float32)
     low, high = self.scale
-    factor = jax.random.uniform(scale_key, minval=low, maxval=high)
+    factor = low + scale * (high - low)
     height, width, _ = self.output_shape(image.shape)
     counted = jnp.ones(labels.shape, bool)
     if self.ignore_label is not None:
       counted = labels != self.ignore_label
-    rows = _window(row_key, counted.any(1), factor, height, self.shift)
-    columns = _window(column_key, counted.any(0), factor, width, self.shift)
+    rows = _window(row, counted.any(1), factor, height, self.shift)
+    columns = _window(column, counted.any(0), factor, width, self.shift)
     inside = rows.inside[:, None] & columns.inside[None, :]
     if low == high == 1:
       image = image[rows.nearest][:, columns.nearest]
@@ -116,9 +116,8 @@ class JointAugmentation:
     ignore = jnp.asarray(self.ignore_label or 0, labels.dtype)
     labels = jnp.where(inside, labels, ignore)
     if self.flip:
-      flipped = jax.random.bernoulli(flip_key)
-      image = jnp.where(flipped, image[:, ::-1], image)
-      labels = jnp.where(flipped, labels[:, ::-1], labels)
+      image = jnp.where(flip < 0.5, image[:, ::-1], image)
+      labels = jnp.where(flip < 0.5, labels[:, ::-1], labels)
     return image, labels
 
 
@@ -140,12 +139,12 @@ class _Window(NamedTuple):
 
 
 def _window(
-  key: jax.Array, counted: jax.Array, factor: jax.Array, length: int, shift: int
+  place: jax.Array, counted: jax.Array, factor: jax.Array, length: int, shift: int
 ) -> _Window:
-  """Draws a window of `length` pixels on the side of an image.
+  """A window of `length` pixels on the side of an image.
 
   Args:
-    key: of its place.
+    place: uniform in [0, 1): which of the places that it may have.
     counted: [side] whether any pixel of a row, or of a column, is not ignored.
     factor: by which the image is resized.
     length: of the window, in pixels.
@@ -160,7 +159,8 @@ def _window(
   )
   slack = extent - length
   least, most = jnp.minimum(slack, 0) - shift, jnp.maximum(slack, 0) + shift
-  start = jax.random.randint(key, (), least, most + 1)
+  count = (most - least + 1).astype(place.dtype)
+  start = least + jnp.floor(place * count).astype(jnp.int32)
   places = start + jnp.arange(length)
   centres = (2 * places + 1) * side
   inside = (places >= 0) & (places < resized)
