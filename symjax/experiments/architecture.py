@@ -92,7 +92,7 @@ def _candidates() -> tuple[Candidate, ...]:
   ]
   fcns = [
     Candidate(
-      f'FCN on a ResNet-{depth}' + ' without its second head' * (not auxiliary),
+      f'fully convolutional network on a ResNet-{depth}' + ' without its second head' * (not auxiliary),
       convolutions + 2 + 2 * auxiliary,
       64,
       7,
