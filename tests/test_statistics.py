@@ -11,6 +11,7 @@ from scipy import special, stats
 from symjax.errors import UserError
 from symjax.statistics import (
   holm,
+  jackknife_interval,
   mean_interval,
   paired_t_test,
   share_interval,
@@ -187,6 +188,26 @@ def test_welch_with_one_sample_that_does_not_vary():
 
 def test_an_interval_of_equal_values_is_that_value():
   assert mean_interval([0.1, 0.1, 0.1]) == (0.1, 0.1)
+
+
+def test_the_jackknife_of_a_mean_is_the_interval_of_a_mean():
+  values = np.array(SLEEP[1])
+  without = (values.sum() - values) / 9
+  found = jackknife_interval(values.mean(), without)
+  assert found == pytest.approx(mean_interval(values), rel=1e-12)
+
+
+def test_the_jackknife_of_a_ratio_is_the_delta_method_of_many_values():
+  """Of sums of x and y with the ratio r: the variance of x - r y, over (n mean y)^2."""
+  rng = np.random.default_rng(0)
+  y = rng.uniform(1, 2, 4000)
+  x = y * rng.normal(0.5, 0.1, 4000)
+  ratio = x.sum() / y.sum()
+  without = (x.sum() - x) / (y.sum() - y)
+  low, high = jackknife_interval(ratio, without)
+  error = (x - ratio * y).std(ddof=1) / y.mean() / math.sqrt(4000)
+  assert (high - low) / 2 == pytest.approx(1.9605 * error, rel=1e-2)
+  assert (high + low) / 2 == pytest.approx(ratio, rel=1e-12)
 
 
 def test_p_is_uniform_when_nothing_differs():

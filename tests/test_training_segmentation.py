@@ -188,25 +188,9 @@ def test_a_split_without_labelled_pixels_has_no_metrics():
     evaluate(STEP, TASK, STATE, evaluation_batches(empty, 5))
 
 
-def test_the_interval_is_over_images():
-  """Copies of an image are no news of others; their interval is a point."""
-  confusion = TASK.tallies(jnp.asarray(LOGITS), BATCH)['confusion']
-  low, high = TASK.interval({'confusion': np.asarray(confusion)})
-  assert 0 <= low < brute_force_metrics(LABELS, LOGITS.argmax(-1))[2] < high <= 1
-  copies = np.repeat(np.asarray(confusion)[:1], 5, axis=0)
-  low, high = TASK.interval({'confusion': copies})
-  assert low == pytest.approx(high, abs=1e-12)
-
-
 def test_half_precision_is_widened():
-  logits = jnp.asarray(LOGITS, jnp.bfloat16)
-  probabilities = TASK.smooth_score(logits, BATCH)
-  for numbers in (TASK.losses(logits, BATCH), probabilities):
-    assert (numbers.dtype, numbers.shape) == (jnp.float32, (5,))
-  labelled = LABELS[0] != IGNORED
-  chosen = np.exp(-cross_entropies(LOGITS[0]))[labelled]
-  expected = chosen[np.arange(labelled.sum()), LABELS[0][labelled]].mean()
-  assert probabilities[0] == pytest.approx(expected, rel=0.02)
+  losses = TASK.losses(jnp.asarray(LOGITS, jnp.bfloat16), BATCH)
+  assert (losses.dtype, losses.shape) == (jnp.float32, (5,))
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,12 @@ def _candidates() -> tuple[Candidate, ...]:
 
 
 CANDIDATES = _candidates()
-_FIRST = ('conv1', 'features_0', 'Conv2d_1a_3x3_conv', 'backbone_conv1')  # Of one of them each.
+_FIRST = (
+  'conv1',
+  'features_0',
+  'Conv2d_1a_3x3_conv',
+  'backbone_conv1',
+)  # Of one of them each.
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,12 +12,14 @@ import optax
 from flax import linen as nn
 
 from symjax import symmetry
-from symjax.data import Dataset
+from symjax.data import Dataset, class_weights
 from symjax.errors import UserError
+from symjax.experiments.data import image_size
 from symjax.models import get_model
 from symjax.nn import ConvPolicy, CostTable, Layer, smallest_image, trace
 from symjax.optim import make_optimizer, make_schedule, start_on_sphere
 from symjax.training.images import Augmentation, Normalization
+from symjax.training.joint_augmentation import JointAugmentation
 from symjax.training.loop import Schedule
 from symjax.training.segmentation import Segmentation
 from symjax.training.state import TrainState, create_state, start_state
@@ -41,7 +43,7 @@ class Setup:
     model: the network.
     task: its losses and metrics.
     normalization: bytes to the numbers that the network sees.
-    layers: the layer table at the training image size.
+    layers: the layer table at `image_shape`.
     sphere_kernels: patterns of the paths of kernels whose filters the optimiser keeps
       at norm 1.
     learning_rate: over steps.
@@ -98,9 +100,9 @@ def build(
     schedule.steps_per_epoch,
     **config['schedule'],
   )
-  normalization = Normalization(
-    tuple(data['mean']), tuple(data['std']), data['image_size']
-  )
+  # The images of a segmentation have their size already, as their labels do.
+  size = None if isinstance(task, Segmentation) else image_size(data)
+  normalization = Normalization(tuple(data['mean']), tuple(data['std']), size)
   shape = normalization.output_shape(image_shape)
   model = make_model(config['model'], num_classes, costs)
   layers = trace_model(model, shape)
@@ -128,7 +130,7 @@ def build(
       optimizer,
       task,
       normalization,
-      Augmentation(**config['augmentation']),
+      make_augmentation(config['augmentation'], task),
       seed,
       penalty=functools.partial(asymmetry, weight) if weight else None,
       auxiliary_weight=train['auxiliary_weight'],
@@ -167,8 +169,31 @@ def make_task(config: Mapping[str, Any], training_set: Dataset) -> Task:
   """
   if training_set.kind != 'segmentation':
     return TASKS[training_set.kind]()
-  names = tuple(str(label) for label in range(training_set.num_classes))
-  return Segmentation(names, training_set.ignore_label)
+  weights = class_weights(config['task']['class_weights'], training_set)
+  names = training_set.class_names or map(str, range(training_set.num_classes))
+  return Segmentation(tuple(names), training_set.ignore_label, tuple(weights.tolist()))
+
+
+def make_augmentation(
+  group: Mapping[str, Any], task: Task
+) -> Augmentation | JointAugmentation:
+  """What happens to training images, and to the labels of their pixels with them.
+
+  Args:
+    group: a config's `augmentation`.
+    task: whether pixels have labels, and which one is of those outside of an image.
+
+  Raises:
+    UserError: a value that makes no augmentation.
+  """
+  if not isinstance(task, Segmentation):
+    return Augmentation(**group)
+  # As a record on disk has them, pairs are lists.
+  own: dict[str, Any] = {
+    name: tuple(value) if isinstance(value, list) else value
+    for name, value in group.items()
+  }
+  return JointAugmentation(**own, ignore_label=task.ignore_label)
 
 
 def make_model(

@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from symjax import data, records
 from symjax.checkpoints import CheckpointStore
 from symjax.errors import UserError
+from symjax.experiments.absent_classes import describe_absent
 from symjax.experiments.data import load_splits
 from symjax.experiments.evaluators import SphereDeparture, symmetry_of
 from symjax.experiments.filters import draw_filters
@@ -79,6 +80,9 @@ def train(
     table = layer_records(setup.layers)
     start = load_initial_weights(folder, setup, init_weights)
     with _claimed(folder, config, table, costs, start):
+      if jax.process_index() == 0:
+        for line in describe_absent(splits.values()):
+          print(line)
       state, seconds = _train(config, setup, mesh, splits, folder, start)
       if int(state.step) < setup.schedule.steps:
         return None
@@ -102,6 +106,7 @@ def train(
       summary = summarise(rows, setup, params, splits, seconds, profile) | {
         'name': folder.path.name,
         'seed': config['seed'],
+        'recalibrated_batch_norm': config['train']['recalibrate_batch_norm'],
         'command': command,
         **origin,
       }

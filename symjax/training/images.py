@@ -16,13 +16,13 @@ class Normalization:
   Attributes:
     mean: per channel, of pixels scaled to [0, 1].
     std: per channel, likewise.
-    image_size: side to which images are resized (bilinear, antialiased); None keeps
-      theirs.
+    image_size: [height, width] to which images are resized (bilinear, antialiased);
+      None keeps theirs.
   """
 
   mean: tuple[float, ...]
   std: tuple[float, ...]
-  image_size: int | None = None
+  image_size: tuple[int, int] | None = None
 
   def output_shape(self, image_shape: tuple[int, ...]) -> tuple[int, int, int]:
     """[height, width, channels] of the result for images of `image_shape`.
@@ -36,10 +36,7 @@ class Normalization:
         f'data.mean and data.std have {len(self.mean)} and {len(self.std)} values for '
         f'images of {channels} channels; give one for each channel'
       )
-    side = self.image_size
-    if side is not None and side < 1:
-      raise UserError(f'data.image_size={side}; give a positive number of pixels')
-    return (side, side, channels) if side else (height, width, channels)
+    return (*(self.image_size or (height, width)), channels)
 
   def __call__(self, images: jax.Array) -> jax.Array:
     """Normalised float32 [batch, height, width, channels] of uint8 images."""

@@ -10,7 +10,6 @@ import numpy as np
 import optax
 
 from symjax.errors import UserError
-from symjax.statistics import jackknife_interval
 from symjax.training.confusion import (
   class_accuracies,
   confusion_matrices,
@@ -40,8 +39,6 @@ class Segmentation:
     class_weights: of the loss, one for each class; None weighs all alike.
     headline: the metric of `summary.json` by which checkpoints are ranked.
     reported: all of them.
-    unit: the headline's, in words.
-    smooth_score_name: what `smooth_score` is, in words.
   """
 
   class_names: tuple[str, ...]
@@ -55,8 +52,6 @@ class Segmentation:
     'test_class_accuracy',
     'test_iou',
   )
-  unit: ClassVar[str] = 'mean over classes'
-  smooth_score_name: ClassVar[str] = 'mean probability of the true class'
 
   def __post_init__(self) -> None:
     weights = self.class_weights
@@ -132,26 +127,6 @@ class Segmentation:
         for name, ratio in zip(self.class_names, ratios, strict=True)
       },
     }
-
-  def interval(self, measured: Mapping[str, np.ndarray]) -> tuple[float, float]:
-    """The confidence interval of the mean IoU, over images, whose pixels depend.
-
-    Args:
-      measured: `confusion` of each image, [images, classes, classes].
-    """
-    confusion = np.asarray(measured['confusion'], np.float64)
-    whole = confusion.sum(axis=0)
-    without = np.nanmean(intersections_over_unions(whole[None] - confusion), axis=-1)
-    mean = float(np.nanmean(intersections_over_unions(whole)))
-    low, high = jackknife_interval(mean, without.tolist())
-    return max(0.0, low), min(1.0, high)
-
-  def smooth_score(self, logits: jax.Array, batch: Batch) -> jax.Array:
-    """The mean probability of the labels of each image, [batch], at least float32."""
-    logits = logits.astype(np.promote_types(logits.dtype, np.float32))
-    share = jax.nn.softmax(logits) * self._one_hot(batch, logits.dtype)
-    count = jnp.maximum(self.counts(batch), 1).astype(logits.dtype)
-    return share.sum(axis=(1, 2, 3)) / count
 
   def _labelled(self, batch: Batch) -> jax.Array:
     if self.ignore_label is None:

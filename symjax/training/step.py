@@ -25,8 +25,6 @@ class Task(Protocol):
   Attributes:
     headline: the metric of `summary.json` by which runs are compared.
     reported: all metrics of `summary.json`, the headline first.
-    unit: the headline's, in words.
-    smooth_score_name: what `smooth_score` is, in words.
   """
 
   @property
@@ -36,16 +34,6 @@ class Task(Protocol):
 
   @property
   def reported(self) -> tuple[str, ...]:
-    """As above."""
-    ...
-
-  @property
-  def unit(self) -> str:
-    """As above."""
-    ...
-
-  @property
-  def smooth_score_name(self) -> str:
     """As above."""
     ...
 
@@ -73,16 +61,8 @@ class Task(Protocol):
     """Metrics of a split, from the sums of `loss`, `count`, scores and tallies."""
     ...
 
-  def interval(self, measured: Mapping[str, np.ndarray]) -> tuple[float, float]:
-    """The headline's confidence interval, from scores and tallies of examples."""
-    ...
-
   def predictions(self, logits: jax.Array) -> jax.Array:
     """[batch], or [batch, height, width]: what is compared between two views."""
-    ...
-
-  def smooth_score(self, logits: jax.Array, batch: Batch) -> jax.Array:
-    """[batch]: how right an output is, without the steps of a decision."""
     ...
 
 

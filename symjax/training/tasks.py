@@ -1,6 +1,7 @@
 """What a network is trained for where a whole image has one label."""
 
-from collections.abc import Mapping
+import abc
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,14 +15,36 @@ Batch = Mapping[str, jax.Array]
 Sums = Mapping[str, Any]
 
 
-class OfImages:
+class OfImages(abc.ABC):
   """What tasks share that have one label an image: every image counts once.
 
   Attributes:
     headline: the metric of `summary.json`.
+    unit: its, in words.
+    interval: [n] scores of images -> the confidence interval of their mean.
+    smooth_score_name: what `smooth_score` is, in words.
   """
 
   headline: str
+  unit: str
+  interval: Callable[[Sequence[float]], tuple[float, float]]
+  smooth_score_name: str
+
+  @abc.abstractmethod
+  def losses(self, logits: jax.Array, batch: Batch) -> jax.Array:
+    """Of each image, [batch]."""
+
+  @abc.abstractmethod
+  def predictions(self, logits: jax.Array) -> jax.Array:
+    """Of each image, [batch]: what is compared between two views."""
+
+  @abc.abstractmethod
+  def scores(self, logits: jax.Array, batch: Batch) -> dict[str, jax.Array]:
+    """Name of a metric -> its value for each image, [batch]."""
+
+  @abc.abstractmethod
+  def smooth_score(self, logits: jax.Array, batch: Batch) -> jax.Array:
+    """[batch]: how right an output is, without the steps of a decision."""
 
   @property
   def reported(self) -> tuple[str, ...]:
@@ -61,16 +84,14 @@ class Classification(OfImages):
   Attributes:
     headline: the metric of `summary.json`.
     unit: its, in words.
+    interval: [n] scores of images -> the confidence interval of their mean.
     smooth_score_name: what `smooth_score` is, in words.
   """
 
   headline = 'test_accuracy'
   unit = 'share of test images'
+  interval = staticmethod(share_interval)
   smooth_score_name = 'probability of the true class'
-
-  def interval(self, measured: Mapping[str, np.ndarray]) -> tuple[float, float]:
-    """The confidence interval of the accuracy, from scores [n] of images."""
-    return share_interval(measured['accuracy'].tolist())
 
   def losses(self, logits: jax.Array, batch: Batch) -> jax.Array:
     """Cross-entropy of each image, [batch], in nats, at least float32."""
@@ -101,20 +122,18 @@ class Counting(OfImages):
   Attributes:
     headline: the metric of `summary.json`.
     unit: its, in words.
+    interval: [n] scores of images -> the confidence interval of their mean.
     smooth_score_name: what `smooth_score` is, in words.
   """
 
   headline = 'test_error'
   unit = 'mean absolute error of the count'
+  interval = staticmethod(mean_interval)
   smooth_score_name = 'count minus the true one'
 
   def rank(self, row: Mapping[str, Any]) -> float:
     """Minus the error."""
     return -row[self.headline]
-
-  def interval(self, measured: Mapping[str, np.ndarray]) -> tuple[float, float]:
-    """The confidence interval of the error, from scores [n] of images."""
-    return mean_interval(measured['error'].tolist())
 
   def losses(self, logits: jax.Array, batch: Batch) -> jax.Array:
     """Huber's loss of each image, [batch], at least float32.

@@ -7,12 +7,12 @@ import numpy as np
 
 from symjax import figures
 from symjax.experiments.evaluation.estimates import estimate, words
-from symjax.experiments.evaluation.measured import Measured, measure
+from symjax.experiments.evaluation.measured import Measured, measure, of_images
 from symjax.experiments.evaluation.measures import SEED, measures_of
 from symjax.experiments.subject import Subject
 from symjax.statistics import LEVEL, mean_interval, share_interval
 from symjax.symmetry import shift_protocol
-from symjax.training.step import Task
+from symjax.training.tasks import OfImages
 
 CURVES = 24  # Of single images, in the record and the figure of the diagonal.
 
@@ -30,7 +30,7 @@ def evaluate_images(subject: Subject, folder: Path) -> dict[str, Any]:
   Raises:
     UserError: as `measure`.
   """
-  task, count = subject.setup.task, len(subject.test.images)
+  task, count = of_images(subject.setup.task), len(subject.test.images)
   record = summarise(measure(subject), task)
   metric = words(task.headline)
   figures.consistencies(
@@ -51,7 +51,7 @@ def evaluate_images(subject: Subject, folder: Path) -> dict[str, Any]:
   return record
 
 
-def summarise(measured: Measured, task: Task) -> dict[str, Any]:
+def summarise(measured: Measured, task: OfImages) -> dict[str, Any]:
   """The part of `evaluation.json` that was measured.
 
   It holds the task's test metric under the name that it has in `summary.json`;
@@ -63,7 +63,7 @@ def summarise(measured: Measured, task: Task) -> dict[str, Any]:
   score = measured.scores[task.headline.removeprefix('test_')]
   margins = shift_protocol.shift_margins(measured.size)
   return {
-    task.headline: estimate(score.mean(dtype=float), task.interval(measured.scores)),
+    task.headline: estimate(score.mean(dtype=float), task.interval(score.tolist())),
     'consistency': {
       name: _consistency(measured.agreements[name], how.cluster)
       for name, how in measures_of(measured.size).items()
@@ -90,7 +90,7 @@ def _consistency(found: np.ndarray, cluster: int) -> dict[str, Any]:
   }
 
 
-def _diagonal(measured: Measured, task: Task) -> dict[str, Any]:
+def _diagonal(measured: Measured, task: OfImages) -> dict[str, Any]:
   """Also how much a score changes from one offset to the next, over all images."""
   curves = measured.diagonal.astype(float)
   changes = np.abs(np.diff(curves, axis=0)).mean(axis=0)

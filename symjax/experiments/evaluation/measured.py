@@ -17,6 +17,7 @@ from symjax.experiments.subject import Subject
 from symjax.symmetry import agreement, shift_protocol, views
 from symjax.training.images import Normalization
 from symjax.training.step import Task
+from symjax.training.tasks import OfImages
 
 
 class Seen(NamedTuple):
@@ -69,7 +70,10 @@ def measure(subject: Subject) -> Measured:
   side = height + shift_protocol.shift_margins(size)[0]  # Cut images are squares.
   scenes = load_scenes(subject.config['data'], side, *subject.folders)
   look = functools.partial(
-    _look, jax.jit(functools.partial(_read, setup.task)), setup.normalization, size
+    _look,
+    jax.jit(functools.partial(_read, of_images(setup.task))),
+    setup.normalization,
+    size,
   )
   found = join(list(visit(subject, look, scenes)))
   if not np.isfinite(found['diagonal']).all():
@@ -99,7 +103,21 @@ def _seen(
   return images, views.extended(images, shift_protocol.shift_margins(size))
 
 
-def _read(task: Task, outputs: Any, batch: Batch) -> Seen:
+def of_images(task: Task) -> OfImages:
+  """The task, if it is of one label an image.
+
+  Raises:
+    UserError: it is not.
+  """
+  if not isinstance(task, OfImages):
+    raise UserError(
+      'this is measured of networks that say one thing of an image, and a segmentation '
+      'says one of each pixel; run.evaluate measures it'
+    )
+  return task
+
+
+def _read(task: OfImages, outputs: Any, batch: Batch) -> Seen:
   """What the outputs for one view of a batch say."""
   return Seen(
     task.predictions(outputs),

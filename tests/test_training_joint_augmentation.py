@@ -1,0 +1,142 @@
+"""Labels go where their pixels go."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from symjax.errors import UserError
+from symjax.training.joint_augmentation import JointAugmentation
+
+VOID = 200
+RNG = np.random.default_rng(0)
+LABELS = RNG.integers(0, 50, (6, 9, 7), np.uint8)
+
+
+def encode(labels):
+  """Images that tell their labels: four levels of grey a label, and two of its own."""
+  return np.stack([labels * 4, 250 - labels, labels], axis=-1).astype(np.uint8)
+
+
+def blocks(size):
+  """[6, size, size] labels in large squares, so that most pixels have no neighbours."""
+  coarse = RNG.integers(0, 50, (6, 4, 4), np.uint8)
+  return coarse.repeat(size // 4, axis=1).repeat(size // 4, axis=2)
+
+
+def apply(augment, key, labels):
+  step = jax.jit(augment.__call__)
+  images, labels = step(key, jnp.asarray(encode(labels)), jnp.asarray(labels))
+  assert images.dtype == labels.dtype == jnp.uint8
+  return np.asarray(images), np.asarray(labels)
+
+
+def test_pixels_move_with_their_labels_to_the_bit(key):
+  """Flip, crop and shift, at scale 1: images still encode their labels."""
+  fill = (0.2, 0.4, 0.6)
+  augment = JointAugmentation(True, (1, 1), (8, 10), 2, VOID, fill)
+  images, labels = apply(augment, key, LABELS)
+  assert labels.shape == (6, 8, 10) and images.shape == (6, 8, 10, 3)
+  assert augment.output_shape((9, 7, 3)) == (8, 10, 3)
+  outside = labels == VOID
+  assert 0 < outside.sum() < labels.size / 2
+  np.testing.assert_array_equal(images[~outside], encode(labels)[~outside])
+  np.testing.assert_array_equal(images[outside] - np.array([51, 102, 153]), 0)
+
+
+LADDERS = np.tile(np.arange(3, dtype=np.uint8), (2000, 1, 1))
+
+
+def test_every_window_comes_up_as_often_as_due(key):
+  """4 places down, and across those around a smaller image, each shifted by 1 more."""
+  labels = np.zeros((2000, 5, 3), np.uint8)
+  labels[:, 2, 1] = 1
+  augment = JointAugmentation(crop=(4, 4), shift=1, ignore_label=VOID)
+  _, moved = apply(augment, key, labels)
+  # The window starts at row -1 ... 2 and column -2 ... 1.
+  counts = (moved == 1).sum(0)
+  assert counts.sum() == 2000
+  np.testing.assert_allclose(counts, 125, atol=5 * np.sqrt(125))
+  _, flipped = apply(JointAugmentation(flip=True), key, LADDERS)
+  assert abs((flipped[:, 0, 0] == 2).sum() - 1000) < 5 * np.sqrt(500)
+
+
+def test_nothing_asked_is_nothing_done(key):
+  augment = JointAugmentation(crop=(9, 7))
+  images, labels = apply(augment, key, LABELS)
+  np.testing.assert_array_equal(images, encode(LABELS))
+  np.testing.assert_array_equal(labels, LABELS)
+
+
+def test_what_is_flipped_twice_is_as_before(key):
+  flip = jax.jit(JointAugmentation(flip=True).__call__)
+  once = flip(key, encode(LABELS), LABELS)
+  assert (once[1] != LABELS).any()
+  images, labels = flip(key, *once)
+  np.testing.assert_array_equal(labels, LABELS)
+  np.testing.assert_array_equal(images, encode(LABELS))
+
+
+# An odd side to an even one, so that no centre lies between two pixels.
+@pytest.mark.parametrize('factor, size', [(0.6, 20), (1.75, 58)])
+def test_scaling_is_pillow_s(key, factor, size):
+  """Labels to the bit, images to one level of rounding."""
+  labels = RNG.integers(0, 50, (2, 33, 33), np.uint8)
+  augment = JointAugmentation(scale=(factor,) * 2, crop=(size, size), ignore_label=VOID)
+  images, scaled = apply(augment, key, labels)
+  for i, image in enumerate(encode(labels)):
+    pillow = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)
+    assert abs(images[i].astype(int) - np.asarray(pillow)).max() <= 1
+    nearest = Image.fromarray(labels[i]).resize((size, size), Image.Resampling.NEAREST)
+    np.testing.assert_array_equal(scaled[i], nearest)
+
+
+@pytest.fixture(scope='module')
+def scaling():
+  return JointAugmentation(True, (0.5, 2), (24, 24), 4, VOID)
+
+
+def test_labels_follow_images_through_every_scale(key, scaling):
+  """Where all neighbours have one label, the image still encodes it."""
+  images, labels = apply(scaling, key, blocks(32))
+  inner = labels[:, 2:-2, 2:-2]
+  even = inner != VOID
+  for dy in range(-2, 3):
+    for dx in range(-2, 3):
+      even &= labels[:, 2 + dy : 22 + dy, 2 + dx : 22 + dx] == inner
+  assert even.mean() > 0.2
+  np.testing.assert_array_equal(images[:, 2:-2, 2:-2][even], encode(inner)[even])
+  np.testing.assert_array_equal(images[labels == VOID], 0)
+
+
+def test_a_pair_is_drawn_by_its_place_whatever_devices_and_neighbours(key, scaling):
+  labels = np.concatenate([blocks(32), blocks(32)])[:8]
+  alone = apply(scaling, key, labels)
+  mesh = jax.make_mesh((4,), ('batch',), axis_types=(jax.sharding.AxisType.Auto,))
+  split = jax.NamedSharding(mesh, jax.P('batch'))
+  placed = jax.device_put((encode(labels), labels), split)
+  for one, four in zip(alone, jax.jit(scaling.__call__)(key, *placed), strict=True):
+    np.testing.assert_array_equal(one, four)
+  others = labels.copy()
+  others[3:] = 7
+  np.testing.assert_array_equal(apply(scaling, key, others)[1][:3], alone[1][:3])
+
+
+@pytest.mark.parametrize(
+  'fields, message',
+  [
+    ({'scale': (0, 1)}, r'augmentation.scale=\(0, 1\)'),
+    ({'scale': (2, 1)}, 'least and the greatest'),
+    ({'crop': (0, 4)}, 'augmentation.crop'),
+    ({'shift': -1}, 'augmentation.shift=-1'),
+    ({'shift': 1}, 'no label for pixels to ignore'),
+    ({'scale': (0.5, 1)}, 'no label for pixels to ignore'),
+    ({'crop': (9, 8)}, 'no label for pixels to ignore'),
+    ({'fill': (0.5,)}, 'a colour of 1 channels images of 3'),
+  ],
+)
+def test_what_cannot_be_is_said(key, fields, message):
+  with pytest.raises(UserError, match=message) as failure:
+    apply(JointAugmentation(**fields), key, LABELS)
+  assert '\n' not in str(failure.value)
