@@ -39,24 +39,11 @@ def main() -> None:
     raise UserError('give --workdir, of a run, or --weights with --config')
   if out is None:
     raise UserError('--weights names no folder to write to: give --out=DIR')
-  shifts = [_shift(text) for text in _SHIFTS.value] if _SHIFTS.value else None
+  shifts = [command.shift(text) for text in _SHIFTS.value] if _SHIFTS.value else None
   with opened as subject:
     record = report_evaluation(subject, out, shifts)
   print(evaluation_table(record))
   print(f'{out} holds evaluation.json, and figures/ of it')
-
-
-def _shift(text: str) -> tuple[int, int]:
-  """Such as (0, 8) of '0,8'.
-
-  Raises:
-    UserError: it is not two whole numbers.
-  """
-  parts = text.split(',')
-  if len(parts) != 2:
-    raise UserError(f'--shift={text} is not DOWN,RIGHT in pixels, such as 0,8')
-  down, right = command.integers('shift', parts)
-  return down, right
 
 
 if __name__ == '__main__':

@@ -183,6 +183,8 @@ def test_a_network_without_finite_outputs_is_named(base, tmp_path):
   there = dataclasses.replace(known(base), variables=broken)
   with pytest.raises(UserError, match='known gives NaN or infinity on known'):
     report_evaluation(there, tmp_path / 'out')
+  with pytest.raises(UserError, match='shifts are chosen for segmentations, and known'):
+    report_evaluation(there, tmp_path / 'out', [(0, 1)])
   assert not (tmp_path / 'out').exists()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
+from run import command
 from symjax.data import Dataset
 from symjax.errors import UserError
 from symjax.experiments.evaluation import evaluation_table, report_evaluation
@@ -168,6 +169,17 @@ def test_shifts_have_names_of_their_own():
     'shift_down_2_left_3',
     'shift_none',
   ]
+
+
+def test_shifts_are_given_down_and_right():
+  assert [command.shift(text) for text in ('0,8', '-5,3')] == [(0, 8), (-5, 3)]
+  for text, message in (
+    ('8', '--shift=8 is not DOWN,RIGHT in pixels, such as 0,8'),
+    ('1,2,3', '--shift=1,2,3 is not DOWN,RIGHT'),
+    ('0,half', '--shift=0,half are not whole numbers'),
+  ):
+    with pytest.raises(UserError, match=message):
+      command.shift(text)
 
 
 @pytest.mark.parametrize(

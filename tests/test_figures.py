@@ -289,7 +289,7 @@ def save_all(folder):
     'symmetry_profile': ({'VGG': record()},),
     'table2_courses': ([cell],),
     'training_curves': (metrics(),),
-    'trend_lines': ({'points': [dot], 'lines': {}},),
+    'trend_lines': ({'points': [dot], 'lines': {}, 'metric': 'accuracy'},),
   }
   after_caption = {
     'mean_kernels': (shapes('vgg'),),

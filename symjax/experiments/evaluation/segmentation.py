@@ -68,7 +68,7 @@ def evaluate_segmentation(
   tested = f'{len(test.images)} {test.split} images'
   figures.consistencies(
     metrics_of(record),
-    'of labelled pixels',
+    'of labelled pixels: a mean over classes, or a share',
     {words(name): found for name, found in record['consistency'].items()},
     folder / 'consistency.png',
     f'{subject.name}: metrics and consistency of the segmentation of {tested}, the '
