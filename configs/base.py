@@ -68,8 +68,58 @@ def get_base(model: str) -> ConfigDict:
   config.train.epochs = 10.0
   config.train.symmetry_weight = 0.0  # Times (1 - mean symmetry), added to the loss.
   config.train.auxiliary_weight = 0.4  # Times the loss of a network's second head.
+  config.train.recalibrate_batch_norm = False  # At the end, on the training split.
   config.train.log_every = 20  # Steps.
   config.train.checkpoint_every = 500  # Steps; every epoch ends with one as well.
+  return config
+
+
+def get_segmentation(model: str) -> ConfigDict:
+  """The fields of an experiment in which every pixel has a class.
+
+  They are those of a classification, with augmentation that labels follow, a group
+  about the loss, and sizes to which images and labels are brought when they are read.
+
+  Args:
+    model: name of the network.
+  """
+  config = get_base(model)
+  del config.data.image_size  # A square's; a field keeps its type.
+  config.data.image_size = config_dict.placeholder(tuple)  # Height and width; pixels.
+  config.data.shorter_side = config_dict.placeholder(int)  # On a larger canvas.
+
+  config.augmentation = ConfigDict()  # symjax.training.joint_augmentation
+  config.augmentation.flip = False
+  config.augmentation.scale = (1.0, 1.0)
+  config.augmentation.crop = config_dict.placeholder(tuple)
+  config.augmentation.shift = 0
+
+  config.task = ConfigDict()  # symjax.training.segmentation.Segmentation
+  config.task.class_weights = 'equal'  # A name of symjax.data.class_weights.
+
+  config.optimizer.rate_factors = ()  # (pattern of parameters' paths, factor), ...
+  return config
+
+
+def get_fcn(depth: int) -> ConfigDict:
+  """An FCN on a ResNet, and torchvision's optimiser for it, for batches of 32.
+
+  torchvision decays BatchNorm's parameters and biases as well, which symjax does not.
+  """
+  config = get_segmentation('fcn')
+  config.model.depth = depth
+  config.model.width = 1.0
+  config.model.output_stride = 8
+  config.model.auxiliary = True
+  config.data.mean = IMAGENET_MEAN
+  config.data.std = IMAGENET_STD
+  config.augmentation.flip = True
+  config.optimizer.learning_rate = 0.02
+  config.optimizer.weight_decay = 1e-4
+  config.optimizer.rate_factors = (('aux_classifier_.*', 10.0),)
+  config.schedule.name = 'poly'
+  config.schedule.warmup_epochs = 0.0
+  config.train.auxiliary_weight = 0.5
   return config
 
 
@@ -205,13 +255,17 @@ def smoke(config: ConfigDict) -> ConfigDict:
   config.data.test_examples = 32
   if 'width' in config.model:
     config.model.width = 1 / 16
-  shallow = {'gcnn': 3, 'resnet': 18}  # It is the compiler that takes long.
+  shallow = {'fcn': 18, 'gcnn': 3, 'resnet': 18}  # It is the compiler that takes long.
   if config.model.name in shallow:
     config.model.depth = shallow[config.model.name]
   config.train.batch_size = 16
   config.train.epochs = 2.0
   config.train.log_every = 2
   config.schedule.warmup_epochs = 0.0
+  if 'task' in config:  # A segmentation, whose images are made of the size asked for.
+    config.data.image_size = (18, 24)
+    config.data.shorter_side = None
+    config.augmentation.crop = None
   return config
 
 

@@ -21,6 +21,7 @@ from symjax.experiments.audit import (
   audit_verdict,
   size_of_run,
 )
+from symjax.experiments.data import image_size
 from symjax.experiments.size_sweep import size_table, sweep_sizes
 from symjax.experiments.subject import subject_of_run, subject_of_weights
 
@@ -50,8 +51,7 @@ def _audit(workdir: str | None) -> None:
     raise UserError('give either --workdir, of a run, or --config, of a new network')
   if workdir is None:
     config = command.config()
-    side = config['data']['image_size']
-    planned = None if side is None else (side, side)
+    planned = image_size(config['data'])
   else:
     config, planned = size_of_run(workdir)
   size = _size(_SIZE.value) or planned

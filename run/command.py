@@ -150,6 +150,19 @@ def integers(flag: str, values: Sequence[str]) -> list[int]:
     raise UserError(f'--{flag}={",".join(values)} are not whole numbers') from None
 
 
+def shift(text: str) -> tuple[int, int]:
+  """`--shift=DOWN,RIGHT` in pixels.
+
+  Raises:
+    UserError: it is not two whole numbers.
+  """
+  parts = text.split(',')
+  if len(parts) != 2:
+    raise UserError(f'--shift={text} is not DOWN,RIGHT in pixels, such as 0,8')
+  down, right = integers('shift', parts)
+  return down, right
+
+
 def processes() -> tuple[str | None, int | None, int | None]:
   """`--coordinator_address`, `--num_processes` and `--process_id`."""
   values = flags.FLAGS

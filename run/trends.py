@@ -1,11 +1,12 @@
 r"""Consistency against accuracy over many networks, with trend lines (A, Fig. 8).
 
     python -m run.trends --workdirs=runs/a,runs/b,... --by=model.padding --out=DIR
+    python -m run.trends --workdirs=... --measure=horizontal_flip --out=DIR
     python -m run.trends --published=fine_tuned --out=DIR
 
-The workdirs, or other folders, hold what `run.evaluate` wrote. `--published` draws
-Zhang's networks for ImageNet: the anti-aliased ones `fine_tuned`, or trained
-`from_scratch`.
+The workdirs, or other folders, hold what `run.evaluate` wrote; of segmentations the
+accuracy is their mean IoU. `--published` draws Zhang's networks for ImageNet: the
+anti-aliased ones `fine_tuned`, or trained `from_scratch`.
 """
 
 from absl import flags

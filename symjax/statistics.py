@@ -143,38 +143,48 @@ def mean_interval(
 def share_interval(
   values: Sequence[float],
   clusters: Sequence[int] | None = None,
+  weights: Sequence[float] | None = None,
   confidence: float = LEVEL,
 ) -> tuple[float, float]:
   """The confidence interval (low, high) of a share, such as an accuracy.
 
   Wilson's score interval (J. Am. Stat. Assoc. 22, 1927), which stays between 0 and 1,
   at an effective number of images: p (1 - p) over the variance of the mean p, which is
-  the sum of squares of the clusters' sums of deviations, over n^2 (Korn & Graubard,
-  Survey Methodology 24, 1998). Where each image is right or wrong by itself that number
-  is n, and the interval Wilson's own. Without any variance, as where all are right, it
-  is the number of clusters: the cautious choice.
+  the sum of squares of the clusters' sums of weighted deviations, over the square of
+  the sum of weights (Korn & Graubard, Survey Methodology 24, 1998). Where each image is
+  right or wrong by itself that number is n, and the interval Wilson's own. Without any
+  variance, as where all are right, it is the number of clusters: the cautious choice.
 
   Args:
     values: [n] from 0 to 1: right or wrong, or the share of one image over its
       repeats or pixels.
     clusters: [n] what each belongs to; those of one cluster may depend on each other,
       as images do for which one shift was drawn. None: all are independent.
+    weights: [n] positive, of what each is a share: a number of pixels makes the mean
+      the share of all pixels together, and leaves those of one image dependent. None:
+      all weigh alike.
     confidence: how likely an interval holds the true share, between 0 and 1.
 
   Raises:
-    UserError: no values, one that is not from 0 to 1, another number of clusters than
-      of values, or a confidence that is not between 0 and 1.
+    UserError: no values, one that is not from 0 to 1, another number of clusters or of
+      weights than of values, a weight that is not positive, or a confidence that is
+      not between 0 and 1.
   """
   _require_confidence(confidence)
   shares = np.asarray(values, float)
   if not shares.size or not ((shares >= 0) & (shares <= 1)).all():
     raise UserError('a share is the mean of one value or more, each from 0 to 1')
   members = np.arange(len(shares)) if clusters is None else np.asarray(clusters)
-  if len(members) != len(shares):
-    raise UserError(f'{len(members)} clusters were given for {len(shares)} values')
-  mean = float(shares.mean())
+  heavy = np.ones_like(shares) if weights is None else np.asarray(weights, float)
+  for name, given in (('clusters', members), ('weights', heavy)):
+    if len(given) != len(shares):
+      raise UserError(f'{len(given)} {name} were given for {len(shares)} values')
+  if not (heavy > 0).all():
+    raise UserError(f'the weight {heavy[~(heavy > 0)][0]:g} is not positive')
+  heavy = heavy / heavy.mean()  # So that they sum to the number of values.
+  mean = float((heavy * shares).mean())
   _, places = np.unique(members, return_inverse=True)
-  deviations = np.bincount(places, shares - mean)
+  deviations = np.bincount(places, heavy * (shares - mean))
   # Below rounding there is no variance: a square of 1e-12 is none of a share.
   squares = float(np.square(deviations).sum())
   if squares > 1e-18 * len(shares) ** 2:
@@ -186,6 +196,31 @@ def share_interval(
   reach = math.sqrt(z2 * (mean * (1 - mean) / count + z2 / (4 * count**2)))
   reach /= 1 + z2 / count
   return max(0.0, center - reach), min(1.0, center + reach)
+
+
+def jackknife_interval(
+  whole: float, without: Sequence[float], confidence: float = LEVEL
+) -> tuple[float, float]:
+  """The confidence interval (low, high) of a statistic that is no mean.
+
+  Tukey's jackknife (Ann. Math. Stat. 29, 1958): the variance of the statistic is
+  (n - 1) / n times the sum of squares of what it is without each of the n independent
+  parts of a sample, about their mean. Of a mean it gives `mean_interval`.
+
+  Args:
+    whole: the statistic of the whole sample.
+    without: [n] the statistic of the sample without its i-th part.
+    confidence: how likely an interval holds the true value, between 0 and 1.
+
+  Raises:
+    UserError: fewer than two parts, a value that is not a finite number, or a
+      confidence that is not between 0 and 1.
+  """
+  _require_confidence(confidence)
+  _, variance = _moments(_sample(without, 'sample'))
+  freedom = len(without) - 1
+  error = math.sqrt(variance / len(without)) * freedom
+  return _interval(whole, error, freedom, confidence)
 
 
 def _sample(values: Sequence[float], name: str) -> np.ndarray:

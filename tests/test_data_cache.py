@@ -18,19 +18,27 @@ def folder(tmp_path):
 
 
 def test_blocks_come_back_as_whole_arrays(folder):
-  cache.write(folder, IMAGES.shape, BLOCKS)
+  cache.write(folder, len(IMAGES), BLOCKS)
   images, labels = cache.read(folder)
   assert (images == IMAGES).all() and images.dtype == IMAGES.dtype
   assert (labels == LABELS).all() and labels.dtype == LABELS.dtype
 
 
 def test_the_record_tells_shapes_and_types(folder):
-  cache.write(folder, IMAGES.shape, BLOCKS)
+  cache.write(folder, len(IMAGES), BLOCKS)
   record = json.loads((folder / 'cache.json').read_text())
   assert record['images']['shape'] == [5, 4, 4, 3]
   assert record['images']['dtype'] == 'uint8'
   assert record['labels']['shape'] == [5]
   assert record['labels']['dtype'] == 'int32'
+
+
+def test_labels_may_be_maps(folder):
+  maps = IMAGES[..., 0]
+  cache.write(folder, 5, [(IMAGES[:3], maps[:3]), (IMAGES[3:], maps[3:])])
+  images, labels = cache.read(folder)
+  assert (images == IMAGES).all() and (labels == maps).all()
+  assert labels.dtype == np.uint8 and isinstance(labels, np.memmap)
 
 
 def flip_last_byte(folder):
@@ -57,7 +65,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize('damage', DAMAGES)
 def test_damage_is_noticed(folder, damage):
-  cache.write(folder, IMAGES.shape, BLOCKS)
+  cache.write(folder, len(IMAGES), BLOCKS)
   DAMAGES[damage](folder)
   with pytest.raises(UserError, match='delete that folder') as failure:
     cache.read(folder)
@@ -69,9 +77,9 @@ def test_a_full_disk_leaves_nothing_half_written(folder, monkeypatch):
   def full(*args):
     raise OSError(28, 'No space left on device')
 
-  monkeypatch.setattr(cache.np, 'save', full)
+  monkeypatch.setattr(cache.np.lib.format, 'write_array_header_1_0', full)
   with pytest.raises(UserError, match='No space left') as failure:
-    cache.write(folder, IMAGES.shape, BLOCKS)
+    cache.write(folder, len(IMAGES), BLOCKS)
   assert str(folder.parent) in str(failure.value)
   assert '\n' not in str(failure.value)
   assert not list(folder.parent.iterdir())
@@ -83,15 +91,15 @@ def test_a_failure_of_the_blocks_leaves_nothing_half_written(folder):
     raise KeyboardInterrupt
 
   with pytest.raises(KeyboardInterrupt):
-    cache.write(folder, IMAGES.shape, blocks())
+    cache.write(folder, len(IMAGES), blocks())
   assert not list(folder.parent.iterdir())
 
 
 def test_of_two_writers_the_first_to_finish_wins(folder):
   def slow_blocks():
-    cache.write(folder, IMAGES.shape, BLOCKS)
+    cache.write(folder, len(IMAGES), BLOCKS)
     yield from BLOCKS
 
-  cache.write(folder, IMAGES.shape, slow_blocks())
+  cache.write(folder, len(IMAGES), slow_blocks())
   assert (cache.read(folder)[0] == IMAGES).all()
   assert list(folder.parent.iterdir()) == [folder]

@@ -52,7 +52,7 @@ def test_images_that_vary_in_size_need_one(tmp_path):
     data.load('varied_images', 'train', tmp_path)
   assert '\n' not in str(failure.value)
   for size in (8, 40):
-    loaded = data.load('varied_images', 'train', tmp_path, image_size=size)
+    loaded = data.load('varied_images', 'train', tmp_path, image_size=(size, size))
     assert loaded.images.shape == (9, size, size, 3)
     order = loaded.images[:, 0, 0, 0]
     assert sorted(order) == list(range(9))
@@ -71,7 +71,7 @@ def encoded(pixels):
 def test_resizing_keeps_the_central_square(size, turn):
   ramp = np.tile(np.arange(24, dtype=np.uint8) * 10, (8, 1))
   ramp = ramp.T if turn else ramp
-  square = decode_image(encoded(ramp), 1, size)[..., 0].astype(float)
+  square = decode_image(encoded(ramp), 1, (size, size))[..., 0].astype(float)
   square = square.T if turn else square
   # The middle of the square is the middle of the image, and its sides lie 4 pixels off.
   centers = 115 + 80 * ((np.arange(size) + 0.5) / size - 0.5)
@@ -80,7 +80,7 @@ def test_resizing_keeps_the_central_square(size, turn):
 
 def test_resizing_is_antialiased():
   checkerboard = (np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8)
-  small = decode_image(encoded(checkerboard), 1, 8)
+  small = decode_image(encoded(checkerboard), 1, (8, 8))
   assert small.shape == (8, 8, 1)
   assert abs(small.astype(float) - 127.5).max() < 4
 

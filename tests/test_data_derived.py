@@ -158,7 +158,7 @@ def test_what_it_needs_is_what_its_source_needs(tmp_path, name):
 @pytest.mark.parametrize(
   'name, message',
   [
-    ('rotated_mnits', 'did you mean .*rotated_mnist.*symjax has rendered_counts, ren'),
+    ('rotated_mnits', 'did you mean .*rotated_mnist.*symjax has camvid, coco'),
     ('rotated_mnist/12k', "write 'rotated_mnist' for 'rotated_mnist/12k'"),
     ('mnist_six_nine:1.0.0', "write 'mnist_six_nine' for 'mnist_six_nine:1.0.0'"),
   ],

@@ -201,8 +201,8 @@ def test_an_unknown_split_is_answered_with_the_known_ones(data_dir):
     ('mnist:9.9.9', '3.0.1'),
     ('no such name', 'name/config'),
     ('huggingface:mnist', 'unknown data set'),
-    ('voc/2007', 'not an image classification set'),
-    ('imdb_reviews', 'not an image classification set'),
+    ('voc/2007', 'not a set of labelled images'),
+    ('imdb_reviews', 'not a set of labelled images'),
   ],
 )
 def test_a_name_that_will_not_do_is_answered_at_once(tmp_path, name, message):

@@ -70,12 +70,12 @@ def no_network(monkeypatch):
 
 @pytest.fixture
 def with_tensorflow(monkeypatch):
-  monkeypatch.setattr(preparation, '_has_prepare_extra', lambda: True)
+  monkeypatch.setattr(preparation, '_is_absent', lambda library: False)
 
 
 @pytest.fixture
 def without_tensorflow(monkeypatch):
-  monkeypatch.setattr(preparation, '_has_prepare_extra', lambda: False)
+  monkeypatch.setattr(preparation, '_is_absent', lambda library: True)
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def test_the_sweep_measures_every_size_once(subject, tmp_path):
   assert json.loads((tmp_path / 'size_sweep.json').read_text()) == record
   [row] = record['rows']
   assert (row['size'], row['even'], record['trained_at']) == (17, True, [16, 16])
-  normalization = dataclasses.replace(subject.setup.normalization, image_size=17)
+  normalization = dataclasses.replace(subject.setup.normalization, image_size=(17, 17))
   images = normalization(jax.numpy.asarray(subject.test.images))
   logits = subject.setup.model.apply(subject.variables, images)
   right = np.asarray(logits).argmax(axis=1) == subject.test.labels

@@ -183,6 +183,8 @@ def test_a_network_without_finite_outputs_is_named(base, tmp_path):
   there = dataclasses.replace(known(base), variables=broken)
   with pytest.raises(UserError, match='known gives NaN or infinity on known'):
     report_evaluation(there, tmp_path / 'out')
+  with pytest.raises(UserError, match='shifts are chosen for segmentations, and known'):
+    report_evaluation(there, tmp_path / 'out', [(0, 1)])
   assert not (tmp_path / 'out').exists()
 
 
@@ -194,7 +196,7 @@ def test_scenes_are_larger_only_where_images_vary_in_size(tmp_path):
   group = {'name': 'varied_images', 'test_split': 'train', 'test_examples': 5}
   scenes = load_scenes(group, 16, str(tmp_path), None)
   assert scenes.images.shape == (5, 16, 16, 3)
-  images = data.load('varied_images', 'train', str(tmp_path), image_size=14)
+  images = data.load('varied_images', 'train', str(tmp_path), image_size=(14, 14))
   np.testing.assert_array_equal(scenes.labels, images.labels[:5])
   np.testing.assert_array_equal(scenes.images[:, 0, 0], images.images[:5, 0, 0])
   fixed = {'name': 'rendered_digits', 'test_split': 'test', 'test_examples': 5}

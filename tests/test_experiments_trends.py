@@ -109,11 +109,11 @@ def test_the_two_statements_about_figure_8(which, tmp_path):
   assert '| ResNet | VGG | -1.84 (-2.25 to -1.42) |' in trends_table(record)
 
 
-def evaluated(folder, accuracy, consistency, **model):
+def evaluated(folder, accuracy, consistency, metric='test_accuracy', **model):
   folder.mkdir()
   config = {'model': {'name': 'vgg', 'padding': 'zero'} | model, 'data': {}, 'seed': 0}
   record = {
-    'test_accuracy': {'mean': accuracy},
+    metric: {'mean': accuracy},
     'consistency': {'crop_shift': {'mean': consistency}},
     'config': config,
   }
@@ -136,6 +136,21 @@ def test_runs_are_grouped_by_config_keys(tmp_path):
   assert not (tmp_path / 'out').exists()
 
 
+def test_segmentations_are_placed_by_their_mean_iou(tmp_path):
+  first, second = (
+    evaluated(tmp_path / name, iou, 0.9 + iou / 10, 'test_miou')
+    for name, iou in (('a', 0.4), ('b', 0.5))
+  )
+  points = evaluated_points([first, second], 'crop_shift', ['model.name'])
+  record = report_trends(points, tmp_path, 'crop_shift', 'runs')
+  assert record['metric'] == 'mean IoU'
+  assert record['lines']['vgg']['slope'] == pytest.approx(0.1)
+  assert 'above at equal mean IoU' in trends_table(record)
+  other = evaluated_points([evaluated(tmp_path / 'c', 0.6, 0.9)], 'crop_shift', [])
+  with pytest.raises(UserError, match='have accuracy and others mean IoU'):
+    report_trends(points + other, tmp_path, 'crop_shift', 'runs')
+
+
 @pytest.mark.parametrize(
   'measure, by, message',
   [
@@ -154,7 +169,7 @@ def test_runs_that_cannot_be_placed_are_named(tmp_path):
   folder = evaluated(tmp_path / 'a', 0.5, 0.6)
   record = {'test_error': {'mean': 1.0}, 'consistency': {}, 'config': {}}
   (folder / 'evaluation.json').write_text(json.dumps(record))
-  with pytest.raises(UserError, match='has no accuracy: it has test_error'):
+  with pytest.raises(UserError, match='no accuracy and no mean IoU: it has test_error'):
     evaluated_points([folder], 'crop_shift', ['model.name'])
   (folder / 'evaluation.json').unlink()
   with pytest.raises(UserError, match='no evaluation.json yet: run python -m run'):

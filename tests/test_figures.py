@@ -271,6 +271,8 @@ def save_all(folder):
   dot = {'group': 'VGG', 'name': '11', 'accuracy': 0.7, 'consistency': 0.8}
   points = [{'label': '', 'x': x, 'values': [0.8, 0.9]} for x in (100, 300, 1000)]
   sizes = [(31, False), (33, True)]
+  labels = dict.fromkeys(('truth', 'prediction', 'flipped_back'), np.eye(16, dtype=int))
+  scene = {'name': 'test image 0', 'image': np.zeros((16, 16, 3), np.uint8), **labels}
   courses = {'crop shift': [share, share]}
   content = {
     'consistencies': ({'accuracy': share}, 'heads', measures),
@@ -280,13 +282,14 @@ def save_all(folder):
     'first_filters': (first_layer([''], 20, 3, 3, 3),),
     'foveation_map': (np.ones((8, 8)),),
     'mean_kernels': (record(),),
+    'segmentations': ([scene], ['road', 'sky'], 'camvid'),
     'size_sweep': (33.0, {'accuracy': [share, share]}, courses, sizes),
     'sweep_results': (points,),
     'symmetry_over_training': (history(),),
     'symmetry_profile': ({'VGG': record()},),
     'table2_courses': ([cell],),
     'training_curves': (metrics(),),
-    'trend_lines': ({'points': [dot], 'lines': {}},),
+    'trend_lines': ({'points': [dot], 'lines': {}, 'metric': 'accuracy'},),
   }
   after_caption = {
     'mean_kernels': (shapes('vgg'),),

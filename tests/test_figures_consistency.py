@@ -52,12 +52,23 @@ def published(which):
   for point in points:
     groups.setdefault(point.group, []).append((point.accuracy, point.consistency))
   lines = {name: vars(fit_line(zip(*xy, strict=True))) for name, xy in groups.items()}
-  return {'points': [vars(point) for point in points], 'lines': lines}
+  drawn = [vars(point) for point in points]
+  return {'points': drawn, 'lines': lines, 'metric': points[0].metric}
 
 
 FIGURES = {
   'accuracy': lambda: bars(consistency.SHARE, SCORE),
   'error': lambda: bars('mean absolute error of the count', COUNTED),
+  'segmentation': lambda: consistency.draw(
+    {
+      name: {'mean': mean, 'interval': [mean - 0.03, mean + 0.03]}
+      for name, mean in (('test miou', 0.4), ('test class accuracy', 0.6))
+    },
+    'of labelled pixels: a mean over classes, or a share',
+    {name: {'mean': 0.9, 'interval': [0.88, 0.92]} for name in NAMES},
+    CAPTION,
+    'share of pixels that both views see',
+  ),
   'slides': lambda: diagonal.draw(slides(24, 33), CAPTION),
   'a slide': lambda: diagonal.draw(slides(0, 2), CAPTION),
   **{which: lambda w=which: trends.draw(published(w), CAPTION) for which in PUBLISHED},

@@ -51,18 +51,6 @@ def test_the_forward_pass_is_fig_1(key, float64, standard_promotion):
   np.testing.assert_allclose(logits, expected, rtol=1e-9, atol=1e-12)
 
 
-def test_statistics_are_exact_without_momentum(key, float64, standard_promotion):
-  """After one pass over a split, evaluation normalises it as training did."""
-  model, variables, images = initialise(
-    key, depth=3, statistics_momentum=0.0, dtype='float64'
-  )
-  logits, updated = model.apply(variables, images, train=True, mutable=['batch_stats'])
-  frozen = {'params': variables['params'], **updated}
-  np.testing.assert_allclose(
-    model.apply(frozen, images, train=False), logits, rtol=1e-5, atol=1e-6
-  )
-
-
 @pytest.mark.parametrize(
   'options, complaint',
   [

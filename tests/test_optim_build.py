@@ -95,6 +95,34 @@ def test_unit_norm_without_momentum_keeps_no_buffer():
   assert sum(leaf.size for leaf in leaves) < NETWORK['head']['kernel'].size
 
 
+@pytest.mark.parametrize(
+  'name, rate', [('sgd', 0.01), ('unit_norm', optax.linear_schedule(0.01, 0.02, 4))]
+)
+def test_a_layer_may_have_a_rate_of_its_own(name, rate):
+  """It moves as the whole network would at that rate, on spheres and off."""
+  options = dict(momentum=0.9, weight_decay=0.1, normalized_kernels=SPHERES)
+  params = start_on_sphere(NETWORK, SPHERES)
+  factors = (('layer_0/.*', 10.0), ('.*/kernel', 2.0))
+
+  def moved(times, **factors):
+    scaled = (lambda step: times * rate(step)) if callable(rate) else times * rate
+    return walk(make_optimizer(scaled, name, **options, **factors), params, steps=3)
+
+  mixed = moved(1.0, rate_factors=factors)
+  for layer, leaf, times in (
+    ('layer_0', 'kernel', 10.0),
+    ('layer_0', 'bias', 10.0),
+    ('head', 'kernel', 2.0),
+    ('head', 'bias', 1.0),
+  ):
+    np.testing.assert_allclose(mixed[layer][leaf], moved(times)[layer][leaf], rtol=1e-6)
+
+
+def test_factors_that_are_no_rates_are_named():
+  with pytest.raises(UserError, match="has 0 for 'head/.*'; a factor is positive"):
+    make_optimizer(0.1, rate_factors=(('head/.*', 0),))
+
+
 def test_what_cannot_be_on_a_sphere_is_named():
   with pytest.raises(UserError, match='this network has none: choose model.batch_norm'):
     make_optimizer(0.1, 'unit_norm')

@@ -23,6 +23,14 @@ def test_steps_fall_at_their_epochs_with_warm_up_or_without():
     np.testing.assert_allclose(rates, [1, 0.1, 0.1, 0.01], rtol=1e-6)
 
 
+def test_poly_is_a_power_of_what_is_left():
+  """torchvision's factor at step k of n: ((n - k) / n) ** 0.9, behind the warm-up."""
+  schedule = make_schedule(0.02, 110, 10.0, 'poly', warmup_epochs=1.0)
+  found = [float(schedule(10 + step)) for step in range(101)]
+  expected = 0.02 * (1 - np.arange(101) / 100) ** 0.9
+  np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-9)
+
+
 def test_constant():
   schedule = make_schedule(0.3, 10, 5.0, 'constant')
   assert {schedule(step) for step in range(10)} == {0.3}
@@ -33,7 +41,7 @@ def test_constant():
   [
     (
       dict(name='cosin'),
-      "unknown schedule 'cosin'; choose from constant, cosine, step",
+      "unknown schedule 'cosin'; choose from constant, cosine, poly, step",
     ),
     (dict(warmup_epochs=10.0), 'warmup_epochs=10.0 is 100 steps of 100'),
     (

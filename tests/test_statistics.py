@@ -11,6 +11,7 @@ from scipy import special, stats
 from symjax.errors import UserError
 from symjax.statistics import (
   holm,
+  jackknife_interval,
   mean_interval,
   paired_t_test,
   share_interval,
@@ -189,6 +190,26 @@ def test_an_interval_of_equal_values_is_that_value():
   assert mean_interval([0.1, 0.1, 0.1]) == (0.1, 0.1)
 
 
+def test_the_jackknife_of_a_mean_is_the_interval_of_a_mean():
+  values = np.array(SLEEP[1])
+  without = (values.sum() - values) / 9
+  found = jackknife_interval(values.mean(), without)
+  assert found == pytest.approx(mean_interval(values), rel=1e-12)
+
+
+def test_the_jackknife_of_a_ratio_is_the_delta_method_of_many_values():
+  """Of sums of x and y with the ratio r: the variance of x - r y, over (n mean y)^2."""
+  rng = np.random.default_rng(0)
+  y = rng.uniform(1, 2, 4000)
+  x = y * rng.normal(0.5, 0.1, 4000)
+  ratio = x.sum() / y.sum()
+  without = (x.sum() - x) / (y.sum() - y)
+  low, high = jackknife_interval(ratio, without)
+  error = (x - ratio * y).std(ddof=1) / y.mean() / math.sqrt(4000)
+  assert (high - low) / 2 == pytest.approx(1.9605 * error, rel=1e-2)
+  assert (high + low) / 2 == pytest.approx(ratio, rel=1e-12)
+
+
 def test_p_is_uniform_when_nothing_differs():
   rng = np.random.default_rng(0)
   samples = rng.normal(5, [[1.0], [2.0]], size=(2000, 2, 4))
@@ -351,6 +372,32 @@ def test_the_interval_of_a_share_of_clusters_holds_the_truth_as_often_as_it_says
   # Four standard deviations of a count of 380.
   assert abs(held - 380) < 4 * math.sqrt(400 * 0.95 * 0.05)
   assert blind < held
+
+
+def test_a_weight_is_so_many_values_of_one_cluster():
+  """As the pixels of an image are."""
+  rng = np.random.default_rng(0)
+  shares, weights = rng.random(30), rng.integers(1, 9, 30)
+  each, images = np.repeat(shares, weights), np.repeat(np.arange(30), weights)
+  assert share_interval(shares, weights=weights) == pytest.approx(
+    share_interval(each, images), rel=1e-9
+  )
+  assert share_interval(shares, weights=[0.5] * 30) == pytest.approx(
+    share_interval(shares), rel=1e-9
+  )
+
+
+@pytest.mark.parametrize(
+  'weights, message',
+  [
+    ([1.0], '1 weights were given for 2 values'),
+    ([1.0, 0.0], 'the weight 0 is not positive'),
+    ([1.0, math.nan], 'the weight nan is not positive'),
+  ],
+)
+def test_weights_that_weigh_nothing_are_named(weights, message):
+  with pytest.raises(UserError, match=message):
+    share_interval([0.5, 1.0], weights=weights)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ SPLITS = draw_splits(PROTOCOL, 300)
 
 
 def make_cell(method='un', depth=2, **changes):
-  model = ArchBN(4, depth, features=8, statistics_momentum=0.0)
+  model = ArchBN(4, depth, features=8)
   return Cell(dataclasses.replace(PROTOCOL, **changes), model, METHODS[method])
 
 

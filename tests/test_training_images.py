@@ -7,6 +7,7 @@ from symjax.errors import UserError
 from symjax.training.images import Augmentation, Normalization
 
 IMAGES = np.random.default_rng(0).integers(1, 256, (6, 9, 7, 3)).astype(np.uint8)
+LABELS = jnp.arange(6)
 
 
 def test_normalization_is_per_channel():
@@ -19,9 +20,9 @@ def test_normalization_is_per_channel():
 
 def test_normalization_resizes():
   ones = np.full((2, 8, 6, 1), 255, np.uint8)
-  normalization = Normalization((0.0,), (1.0,), image_size=33)
-  assert normalization.output_shape(ones.shape[1:]) == (33, 33, 1)
-  np.testing.assert_allclose(normalization(ones), np.ones((2, 33, 33, 1)), atol=1e-6)
+  normalization = Normalization((0.0,), (1.0,), image_size=(33, 31))
+  assert normalization.output_shape(ones.shape[1:]) == (33, 31, 1)
+  np.testing.assert_allclose(normalization(ones), np.ones((2, 33, 31, 1)), atol=1e-6)
 
 
 def test_channels_must_match():
@@ -35,7 +36,10 @@ def shifted(image, dy, dx, border):
 
 
 def test_every_augmented_image_is_a_flip_and_a_crop_of_its_own(key):
-  augmented = np.asarray(Augmentation(flip=True, shift=2)(key, jnp.asarray(IMAGES)))
+  augment = Augmentation(flip=True, shift=2)
+  augmented, labels = augment(key, jnp.asarray(IMAGES), LABELS)
+  assert labels is LABELS
+  augmented = np.asarray(augmented)
   seen = set()
   for image, result in zip(IMAGES, augmented, strict=True):
     matches = [
@@ -55,19 +59,24 @@ def test_draws_are_uniform(key):
   image = np.zeros((1, 5, 5, 1), np.uint8)
   image[0, 2, 1] = 1
   images = jnp.asarray(np.repeat(image, 2000, axis=0))
-  counts = np.asarray(Augmentation(shift=2)(key, images)).sum(axis=(0, 3))
+  shifted, _ = Augmentation(shift=2)(key, images, LABELS)
+  counts = np.asarray(shifted).sum(axis=(0, 3))
   np.testing.assert_allclose(counts[:, :4], 80, atol=5 * np.sqrt(80))
-  flips = int(np.asarray(Augmentation(flip=True)(key, images))[:, 2, 3, 0].sum())
+  flipped, _ = Augmentation(flip=True)(key, images, LABELS)
+  flips = int(np.asarray(flipped)[:, 2, 3, 0].sum())
   assert abs(flips - 1000) < 5 * np.sqrt(500)
 
 
 def test_an_image_is_drawn_by_its_place_whatever_its_neighbours(key):
-  augment = Augmentation(flip=True, shift=2)
-  whole = augment(key, jnp.asarray(IMAGES))
-  np.testing.assert_array_equal(augment(key, jnp.asarray(IMAGES[:3])), whole[:3])
-  assert not np.array_equal(augment(jax.random.key(1), jnp.asarray(IMAGES)), whole)
+
+  def augment(key, images):
+    return Augmentation(flip=True, shift=2)(key, jnp.asarray(images), LABELS)[0]
+
+  whole = augment(key, IMAGES)
+  np.testing.assert_array_equal(augment(key, IMAGES[:3]), whole[:3])
+  assert not np.array_equal(augment(jax.random.key(1), IMAGES), whole)
 
 
 def test_nothing_asked_is_nothing_done(key):
   images = jnp.asarray(IMAGES)
-  assert Augmentation()(key, images) is images
+  assert Augmentation()(key, images, LABELS)[0] is images

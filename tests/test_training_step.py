@@ -196,7 +196,8 @@ def test_evaluation_counts_every_example_once(batch_size):
   logits = np.asarray(model.apply(state.variables, images), np.float64)
   predictions = logits.argmax(axis=1)
   logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-  means = evaluate(step, state, evaluation_batches(DATASET, batch_size))
+  batches = evaluation_batches(DATASET, batch_size)
+  means = evaluate(step, Classification(), state, batches)
   assert means == {
     'test_loss': pytest.approx(-logits[np.arange(40), DATASET.labels].mean(), rel=1e-5),
     'test_accuracy': pytest.approx((predictions == DATASET.labels).mean()),

@@ -41,55 +41,20 @@ def load_into(
     UserError: the file cannot be read, or has other arrays than the model, which are
       listed.
   """
-  match = _match(model, path, input_shape)
+  match = match_arrays(model, path, read(path), input_shape)
   match.require()
-  return match.variables
-
-
-def start_from(
-  model: Any,
-  path: str | Path,
-  input_shape: Sequence[int],
-  create: Callable[[], Mapping[str, Any]],
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-  """As `load_into`, but a head of another size keeps its start.
-
-  Args:
-    model: as in `load_into`.
-    path: as in `read`.
-    input_shape: [height, width, channels] of one image.
-    create: makes the variables of the model at its start.
-
-  Returns:
-    The variables, and the names of the dense layers whose outputs (and nothing else)
-    number other than in the file, and which are as `create` makes them.
-
-  Raises:
-    UserError: the file cannot be read, or has other arrays than the model.
-  """
-  match = _match(model, path, input_shape)
-  heads = {
-    name.rpartition('/')[0]
-    for name, (theirs, ours) in match.resized.items()
-    if len(theirs) == len(ours) == 2 and theirs[0] == ours[0]
-  }
-  own = [name for name in match.resized if name.rpartition('/')[0] in heads]
-  for name in own:
-    del match.resized[name]
-  match.require()
-  start = names.name_leaves(create()) if own else {}
-  match.found |= {name: np.asarray(start[name]) for name in own}
-  return match.variables, tuple(sorted(names.flax_name(head) for head in heads))
+  return names.nest_leaves({name: match.found[name] for name in match.order})
 
 
 @dataclasses.dataclass
-class _Match:
-  """How the arrays of a file fit a model.
+class Match:
+  """How the arrays of a file fit a model, or a part of it.
 
   Attributes:
     path: of the file.
+    part: of the model, such as 'backbone'; '' is all of it.
     spell: our path -> its name in files of this kind.
-    order: the model's paths.
+    order: the paths of that part.
     found: our path -> the array, in our order of axes and our type.
     missing: our paths that the file lacks.
     extra: names in the file that the model lacks.
@@ -97,16 +62,13 @@ class _Match:
   """
 
   path: str | Path
-  spell: Any
+  part: str
+  spell: Callable[[str], str]
   order: tuple[str, ...]
   found: dict[str, np.ndarray]
   missing: list[str]
   extra: list[str]
   resized: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
-
-  @property
-  def variables(self) -> dict[str, Any]:
-    return names.nest_leaves({name: self.found[name] for name in self.order})
 
   def require(self) -> None:
     """Refuses a file that does not fit.
@@ -115,6 +77,7 @@ class _Match:
       UserError: naming what each of them lacks.
     """
     complaints = []
+    whole = f"the network's {self.part}" if self.part else 'the network'
     if self.missing:
       missing = [self.spell(name) for name in self.missing]
       complaints.append(
@@ -122,7 +85,7 @@ class _Match:
       )
     if self.extra:
       complaints.append(
-        f'the network lacks {len(self.extra)} arrays of the file ({_some(self.extra)})'
+        f'{whole} lacks {len(self.extra)} arrays of the file ({_some(self.extra)})'
       )
     if self.resized:
       sizes = [
@@ -136,7 +99,7 @@ class _Match:
       if nearest:
         complaints.append(f'the nearest to {wanted} is {" or ".join(nearest)}')
     if complaints:
-      raise UserError(f'{self.path} does not fit the network: {"; ".join(complaints)}')
+      raise UserError(f'{self.path} does not fit {whole}: {"; ".join(complaints)}')
 
 
 def _some(items: Sequence[str]) -> str:
@@ -144,23 +107,46 @@ def _some(items: Sequence[str]) -> str:
   return ', '.join(items[:_LISTED]) + more
 
 
-def _match(model: Any, path: str | Path, input_shape: Sequence[int]) -> _Match:
-  """Finds the place of every array of a file in a model."""
-  arrays = {k: v for k, v in read(path).items() if not names.is_counter(k)}
+def match_arrays(
+  model: Any,
+  path: str | Path,
+  arrays: Mapping[str, np.ndarray],
+  input_shape: Sequence[int],
+  part: str = '',
+) -> Match:
+  """Finds the place of every array of a file in a model, or in a part of it.
+
+  Args:
+    model: as in `load_into`.
+    path: of the file.
+    arrays: what it holds.
+    input_shape: [height, width, channels] of one image.
+    part: name of the module whose own names the file has; '' is the model itself.
+
+  Raises:
+    UserError: two arrays have the same name.
+  """
+  arrays = {k: v for k, v in arrays.items() if not names.is_counter(k)}
   like = abstract_variables(model, input_shape)
   leaves = names.name_leaves(like)
   torch = not names.is_flax(arrays)
   flattened = trace_flattened(model, like, input_shape) if torch else {}
-  spell = names.torch_name if torch else names.flax_name
+  outside = names.torch_name if torch else names.flax_name
+  prefix = part + ('.' if torch else '/') if part else ''
+
+  def spell(path: str) -> str:
+    return outside(path).removeprefix(prefix)
+
+  own = [name for name in leaves if outside(name).startswith(prefix)]
   theirs: dict[str, str] = {}
   for name in arrays:
     if other := theirs.get(key := names.comparable(name)):
       raise UserError(f'{path} has two arrays of the same name, {other} and {name}')
     theirs[key] = name
 
-  match = _Match(path, spell, tuple(leaves), {}, [], [], {})
-  for ours, leaf in leaves.items():
-    key = names.comparable(spell(ours))
+  match = Match(path, part, spell, tuple(own), {}, [], [], {})
+  for ours in own:
+    leaf, key = leaves[ours], names.comparable(spell(ours))
     if key not in theirs:
       match.missing.append(ours)
       continue

@@ -16,7 +16,7 @@ TORCH_ENDINGS = {
   'params': {'kernel': 'weight', 'scale': 'weight', 'bias': 'bias'},
   'batch_stats': {'mean': 'running_mean', 'var': 'running_var'},
 }
-_SEQUENCE = re.compile(r'^(features|classifier|layer\d+|downsample)_(\d+)$')
+_SEQUENCE = re.compile(r'^(features|(?:aux_)?classifier|layer\d+|downsample)_(\d+)$')
 _FLAX_ENDING = re.compile(r'(^|[./])(kernel|scale)$')
 # PyTorch counts batches where Flax does not need to.
 _IGNORED = re.compile(r'(^|[./])num_batches_tracked$')

@@ -8,13 +8,18 @@ import pathlib
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import naming
 
+from symjax.data.camvid import Camvid
+from symjax.data.coco_voc import CocoVoc
 from symjax.data.derived import DERIVED
 from symjax.data.rendered_counts import RenderedCounts
 from symjax.data.rendered_digits import RenderedDigits
+from symjax.data.voc_segmentation import VocSegmentation
 from symjax.errors import UserError
 
-OWN = {cls.name: cls for cls in (RenderedCounts, RenderedDigits)}
-
+OWN = {
+  cls.name: cls
+  for cls in (Camvid, CocoVoc, RenderedCounts, RenderedDigits, VocSegmentation)
+}
 
 INSTALL_PREPARE = (
   "pip install 'symjax[prepare]' (from a clone: pip install -e '.[prepare]')"

@@ -8,6 +8,7 @@ import shutil
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -40,44 +41,70 @@ def read(folder: pathlib.Path) -> Arrays:
   return arrays['images'], arrays['labels']
 
 
-def write(
-  folder: pathlib.Path, shape: tuple[int, ...], blocks: Iterable[Arrays]
-) -> None:
+def write(folder: pathlib.Path, count: int, blocks: Iterable[Arrays]) -> None:
   """Writes a cache; it appears whole, or not at all.
 
   Several processes may do so at once: the first to finish wins.
 
   Args:
     folder: of the cache.
-    shape: of all images together.
-    blocks: consecutive pieces of uint8 images and int32 labels.
+    count: of all examples together.
+    blocks: consecutive pieces of images and labels, at least one.
 
   Raises:
     UserError: the disk is full or cannot be written.
   """
-  # Written in turn, not through a memory map, because a full disk would then end
-  # the process with a signal instead of an error.
-  with _appearing(folder) as temporary, open(temporary / 'images.npy', 'wb') as file:
-    header = {'descr': '|u1', 'fortran_order': False, 'shape': shape}
-    np.lib.format.write_array_header_1_0(file, header)
-    labels, checksum = [np.empty(0, np.int32)], 0
-    for images, block_labels in blocks:
-      file.write(images.data)
-      checksum = zlib.crc32(images.data, checksum)
-      labels.append(block_labels)
-    all_labels = np.concatenate(labels)
-    np.save(temporary / 'labels.npy', all_labels)
-    images_record = {'shape': list(shape), 'dtype': 'uint8', 'crc32': checksum}
-    record = {'images': images_record, 'labels': _describe(all_labels)}
+  with _appearing(folder) as temporary, contextlib.ExitStack() as stack:
+    arrays = [
+      _Growing(stack.enter_context(open(temporary / f'{name}.npy', 'wb')), count)
+      for name in _FILES
+    ]
+    for block in blocks:
+      for array, piece in zip(arrays, block, strict=True):
+        array.append(piece)
+    record = {name: array.record for name, array in zip(_FILES, arrays, strict=True)}
     (temporary / 'cache.json').write_text(json.dumps(record, indent=2))
 
 
-def _describe(array: np.ndarray) -> dict[str, object]:
-  return {
-    'shape': list(array.shape),
-    'dtype': array.dtype.name,
-    'crc32': zlib.crc32(np.ascontiguousarray(array).data),
-  }
+class _Growing:
+  """An array on disk that is written piece by piece.
+
+  Not through a memory map, because a full disk would then end the process with a
+  signal instead of an error.
+
+  Attributes:
+    record: the array's description, once it is whole.
+  """
+
+  def __init__(self, file: BinaryIO, count: int) -> None:
+    self._file, self._count = file, count
+    self.record: dict[str, Any] = {}
+
+  def append(self, piece: np.ndarray) -> None:
+    """Writes [examples, ...] more; the first piece decides about shape and type."""
+    piece = np.ascontiguousarray(piece)
+    if not self.record:
+      shape = (self._count, *piece.shape[1:])
+      header = {
+        'descr': np.lib.format.dtype_to_descr(piece.dtype),
+        'fortran_order': False,
+        'shape': shape,
+      }
+      np.lib.format.write_array_header_1_0(self._file, header)
+      self.record = _description(shape, piece.dtype, 0)
+    self._file.write(piece.data)
+    self.record['crc32'] = zlib.crc32(piece.data, self.record['crc32'])
+
+
+def _describe(array: np.ndarray) -> dict[str, Any]:
+  checksum = zlib.crc32(np.ascontiguousarray(array).data)
+  return _description(array.shape, array.dtype, checksum)
+
+
+def _description(
+  shape: tuple[int, ...], dtype: np.dtype, checksum: int
+) -> dict[str, Any]:
+  return {'shape': list(shape), 'dtype': dtype.name, 'crc32': checksum}
 
 
 @contextlib.contextmanager

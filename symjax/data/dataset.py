@@ -26,6 +26,7 @@ class Dataset:
       of pixels.
     ignore_label: of pixels that have no class and count for nothing; None where each
       has one.
+    class_names: in the order of the labels; empty where the classes have no names.
   """
 
   name: str
@@ -36,3 +37,4 @@ class Dataset:
   description: str
   kind: Kind = 'classification'
   ignore_label: int | None = None
+  class_names: tuple[str, ...] = ()

@@ -1,15 +1,17 @@
 """The records of a prepared split, decoded in threads."""
 
 import concurrent.futures
-import functools
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image, ImageOps
 
+from symjax.data.canvas import Canvas
+from symjax.data.label_maps import unknown_label
 from symjax.data.prepared import ARRAY_RECORD, Labelled
 from symjax.errors import UserError
 from symjax.progress import progress
@@ -17,12 +19,12 @@ from symjax.progress import progress
 _BLOCK = 512  # Records in memory at a time.
 _MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
 
+# An example, its images still encoded, to the image and the label as arrays.
+Decode = Callable[[Mapping[str, Any]], tuple[np.ndarray, np.ndarray]]
+
 
 def decoded_blocks(
-  builder: tfds.core.DatasetBuilder,
-  split: str,
-  task: Labelled,
-  image_size: int | None,
+  builder: tfds.core.DatasetBuilder, split: str, task: Labelled, decode: Decode
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   """Decodes a split, block by block and in its order.
 
@@ -30,36 +32,31 @@ def decoded_blocks(
     builder: reads the prepared set.
     split: one of its splits.
     task: where image and label are in an example.
-    image_size: None to keep the images, all of one size, as they are; else each is
-      resized, antialiased, until its short side has so many pixels, and cropped to
-      the square at its centre.
+    decode: of one example; the images come out in one size.
 
   Yields:
-    uint8 images [examples, height, width, channels] and int32 labels [examples].
+    Images [examples, height, width, channels] and labels [examples, ...].
 
   Raises:
     UserError: a record is damaged.
   """
-  decode = functools.partial(
-    decode_image, channels=task.shape[-1], image_size=image_size
-  )
+  encoded = (task.image, task.label) if task.kind == 'segmentation' else (task.image,)
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
     start = 0
     try:
       source = builder.as_data_source(
         split,
-        decoders={task.image: tfds.decode.SkipDecoding()},
+        decoders={key: tfds.decode.SkipDecoding() for key in encoded},
         file_format=ARRAY_RECORD,
       )
       job = f'decoding {builder.info.full_name} {split}'
       for start in progress(range(0, len(source), _BLOCK), job):
         indices = list(range(start, min(start + _BLOCK, len(source))))
-        examples = source.__getitems__(indices)
-        images = np.stack(
-          list(pool.map(decode, [example[task.image] for example in examples]))
-        )
-        labels = np.array([example[task.label] for example in examples], np.int32)
-        yield images, labels
+        pairs = list(pool.map(decode, source.__getitems__(indices)))
+        images, labels = zip(*pairs, strict=True)
+        yield np.stack(images), np.stack(labels)
+    except UserError:
+      raise
     except Exception as error:  # Whatever reading damaged records may raise.
       raise UserError(
         f'{builder.data_path} is damaged: split {split}, near example {start} '
@@ -68,11 +65,60 @@ def decoded_blocks(
       ) from error
 
 
-def decode_image(encoded: bytes, channels: int, image_size: int | None) -> np.ndarray:
-  """One image as uint8 [height, width, channels]; see `decoded_blocks`."""
+def decode_labelled(
+  example: Mapping[str, Any], task: Labelled, size: tuple[int, int] | None
+) -> tuple[np.ndarray, np.ndarray]:
+  """The image, uint8 [height, width, channels], and the class or count, int32 [].
+
+  Args:
+    example: its image still encoded.
+    task: where image and label are.
+    size: None to keep the image as it is; else it is resized, antialiased, until it
+      covers so large a rectangle, [height, width], and cropped to that at its centre.
+  """
+  image = decode_image(example[task.image], task.shape[-1], size)
+  return image, np.asarray(example[task.label], np.int32)
+
+
+def decode_segmented(
+  example: Mapping[str, Any], task: Labelled, canvas: Canvas | None
+) -> tuple[np.ndarray, np.ndarray]:
+  """The image, uint8 [height, width, channels], and its labels, uint8 [height, width].
+
+  Args:
+    example: image and label map still encoded.
+    task: where they are, and what the labels are.
+    canvas: None to keep both as they are; else they are put there.
+
+  Raises:
+    UserError: the canvas shows, and the set has no label for that.
+    ValueError: they differ in size, or a label is no class.
+  """
+  image = _opened(example[task.image], _MODES[task.shape[-1]])
+  labels = _opened(example[task.label], None)
+  if image.size != labels.size:
+    raise ValueError(f'an image of {image.size} pixels with {labels.size} labels')
+  strange = unknown_label(np.asarray(labels), task.num_classes, task.ignore_label)
+  if strange is not None:
+    raise ValueError(f'label {strange} among those of {task.num_classes} classes')
+  if canvas is None:
+    pixels = np.asarray(image).reshape(image.height, image.width, task.shape[-1])
+    return pixels, np.asarray(labels)
+  return canvas.place(image, labels, task.ignore_label)
+
+
+def decode_image(
+  encoded: bytes, channels: int, size: tuple[int, int] | None
+) -> np.ndarray:
+  """One image as uint8 [height, width, channels]; see `decode_labelled`."""
+  image = _opened(encoded, _MODES[channels])
+  if size is not None:
+    image = ImageOps.fit(image, size[::-1], Image.Resampling.BICUBIC)
+  return np.asarray(image).reshape(image.height, image.width, channels)
+
+
+def _opened(encoded: bytes, mode: str | None) -> Image.Image:
+  """A decoded image; of the given mode, or of its own."""
   with Image.open(io.BytesIO(encoded)) as image:
-    converted = image.convert(_MODES[channels])
-  if image_size is not None:
-    square = (image_size, image_size)
-    converted = ImageOps.fit(converted, square, Image.Resampling.BICUBIC)
-  return np.asarray(converted).reshape(converted.height, converted.width, channels)
+    image.load()
+    return image if mode is None else image.convert(mode)

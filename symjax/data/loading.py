@@ -11,12 +11,13 @@ from symjax.data import cache, derived, folders, prepared
 from symjax.data.dataset import Dataset
 from symjax.data.decoding import decoded_blocks
 from symjax.data.preparation import prepare
+from symjax.data.sizing import Sizing, sizing_of
 from symjax.errors import UserError
 
 _MEMORY_SHARE = 0.5
 
-# The shape of all images together, and consecutive pieces of images and labels.
-Pieces = tuple[tuple[int, ...], Iterable[cache.Arrays]]
+# The number of examples, and consecutive pieces of images and labels.
+Pieces = tuple[int, Iterable[cache.Arrays]]
 
 
 def load(
@@ -24,12 +25,14 @@ def load(
   split: str,
   data_dir: str | None = None,
   manual_dir: str | None = None,
-  image_size: int | None = None,
+  image_size: tuple[int, int] | None = None,
+  shorter_side: int | None = None,
 ) -> Dataset:
-  """Any image classification set of TFDS, or one of this project's own.
+  """Any set of images with classes or label maps in TFDS, or one of this project's own.
 
-  These are `rendered_digits`, `rendered_counts` (whose labels are counts), and the sets
-  made from another one in `derived.DERIVED`.
+  These are `rendered_digits`, `rendered_counts` (whose labels are counts), the sets
+  made from another one in `derived.DERIVED`, and the segmentations `camvid`,
+  `voc_segmentation` and `coco_voc`.
 
   Where the set is not prepared, it is prepared first. The first time, all images are
   decoded into a cache: in `decoded/` of the prepared set's folder, or, where that may
@@ -42,9 +45,12 @@ def load(
     split: such as 'train'.
     data_dir: where TFDS keeps its data sets; None is TFDS's own default.
     manual_dir: where files that were downloaded by hand lie.
-    image_size: for images that vary in size: the side, in pixels, of the central
-      square kept of each, after resizing. Images that already have one size keep it,
-      and this is ignored, as resizing them on the device is cheap.
+    image_size: [height, width], in pixels. Images with a class that vary in size are
+      resized to cover it, and cropped at their centre; if they already have one size
+      they keep it, and this is ignored, as resizing them on the device is cheap. Images
+      with a label map are put on a `Canvas` of this size, and their labels with them;
+      None keeps images of one size as they are.
+    shorter_side: of a `Canvas`.
 
   Raises:
     UserError: no such set or split, a missing or damaged file, images that do not fit
@@ -60,36 +66,29 @@ def load(
       f'{builder.info.full_name} has no split {split!r}; it has '
       f'{", ".join(builder.info.splits)}'
     )
-  size = _kept_size(builder, task, image_size)
+  sizing = sizing_of(builder.info.full_name, task, image_size, shorter_side)
 
   def decoded() -> cache.Arrays:
-    leaf = split if size is None else f'{split}-{size}'
-    return _cached(builder, leaf, lambda: _decode(builder, split, task, size))
+    leaf = '-'.join([split, *sizing.marks])
+    return _cached(builder, leaf, lambda: _decode(builder, split, task, sizing))
 
   description = ' '.join(builder.info.description.split())
   if recipe is None:
-    return Dataset(name, split, *decoded(), task.num_classes, description, task.kind)
+    return Dataset(
+      name,
+      split,
+      *decoded(),
+      task.num_classes,
+      description,
+      task.kind,
+      task.ignore_label,
+      task.class_names,
+    )
   # By its version, because the code that makes it is not in the fingerprint.
   leaf = f'{split}-{name}-{recipe.version}'
   arrays = _cached(builder, leaf, lambda: _whole(recipe.make(split, *decoded())))
   description = f'{recipe.description} {description}'
   return Dataset(name, split, *arrays, recipe.num_classes, description)
-
-
-def _kept_size(
-  builder: tfds.core.DatasetBuilder,
-  task: prepared.Labelled,
-  image_size: int | None,
-) -> int | None:
-  """The side of the squares to cut, or None where the images stay as they are."""
-  if None not in task.shape:
-    return None
-  if image_size is None or image_size < 1:
-    raise UserError(
-      f'the images of {builder.info.full_name} vary in size: give a side in pixels as '
-      'image_size (data.image_size in a config)'
-    )
-  return image_size
 
 
 def _cached(
@@ -111,29 +110,24 @@ def _cached(
 
 
 def _decode(
-  builder: tfds.core.DatasetBuilder,
-  split: str,
-  task: prepared.Labelled,
-  size: int | None,
+  builder: tfds.core.DatasetBuilder, split: str, task: prepared.Labelled, sizing: Sizing
 ) -> Pieces:
   """What is written to the cache of a split.
 
   Raises:
-    UserError: the images do not fit into memory.
+    UserError: there are none, or they do not fit into memory.
   """
-  shape = (builder.info.splits[split].num_examples, *_image_shape(task, size))
-  _check_memory(f'{builder.info.full_name} {split}', shape)
-  return shape, decoded_blocks(builder, split, task, size)
+  count = builder.info.splits[split].num_examples
+  if not count:
+    raise UserError(f'{builder.info.full_name} {split} has no examples')
+  sizinges = task.shape[-1] + (task.kind == 'segmentation')  # Labels are one more.
+  _check_memory(f'{builder.info.full_name} {split}', (count, *sizing.size, sizinges))
+  return count, decoded_blocks(builder, split, task, sizing.decode)
 
 
 def _whole(arrays: cache.Arrays) -> Pieces:
   """What is written to a cache of images that are in memory."""
-  return arrays[0].shape, [arrays]
-
-
-def _image_shape(task: prepared.Labelled, size: int | None) -> tuple[int, ...]:
-  height, width, channels = task.shape
-  return (size or height or 0, size or width or 0, channels)
+  return len(arrays[0]), [arrays]
 
 
 def _check_memory(what: str, shape: tuple[int, ...]) -> None:

@@ -16,6 +16,7 @@ from symjax.data import builders, prepared
 from symjax.data.folders import manual_directory, writable
 from symjax.data.reachability import reachable
 from symjax.data.requirements import RequiredFile, required_files
+from symjax.data.segmentation import SegmentationBuilder
 from symjax.errors import UserError
 
 
@@ -24,20 +25,20 @@ def prepare(
 ) -> tfds.core.DatasetBuilder:
   """Prepares a data set under `data_dir`, in array_record format.
 
-  This project's own sets are rendered; stock ones take files and TensorFlow. Several
-  processes may call this at once: one works, the others wait for it.
+  This project's own sets are rendered, or made of files that a person downloads; stock
+  ones take files and TensorFlow. Several processes may call this at once: one works,
+  the others wait for it.
 
   Returns:
     A builder that reads the set.
 
   Raises:
     UserError: unknown or unsuitable set, files that are missing, damaged or cannot be
-      downloaded, TensorFlow missing, a folder that cannot be written.
+      downloaded, a library missing, a folder that cannot be written.
   """
   builder = builders.make_builder(name, data_dir)
   prepared.labelled(builder.info)
-  if builder.name not in builders.OWN:
-    check_requirements(builder, data_dir, manual_dir)
+  check_requirements(builder, data_dir, manual_dir)
   with _alone(data_dir, builder.name):
     found = prepared.find(name, data_dir)
     if found is None:
@@ -50,7 +51,7 @@ def prepare(
 def check_requirements(
   builder: tfds.core.DatasetBuilder, data_dir: pathlib.Path, manual_dir: str | None
 ) -> None:
-  """Returns if a stock set can be prepared.
+  """Returns if a set can be prepared.
 
   Raises:
     UserError: it cannot; found out in seconds.
@@ -66,34 +67,50 @@ def check_requirements(
   missing = [file for file in files if file.path is None]
   by_hand = builder.MANUAL_DOWNLOAD_INSTRUCTIONS is not None
   if missing and (by_hand or not reachable(file.url for file in missing)):
-    raise UserError(_missing(builder.name, missing, data_dir, manual_dir))
-  if not _has_prepare_extra():
+    raise UserError(_missing(builder, missing, data_dir, manual_dir))
+  lacking = _lacking(builder)
+  if lacking:
     raise UserError(
-      f'preparing {builder.name} needs TensorFlow, or SciPy for SVHN (reading it does '
-      f'not): {builders.INSTALL_PREPARE}'
+      f'preparing {builder.name} needs {lacking} (reading it does not): '
+      f'{builders.INSTALL_PREPARE}'
     )
 
 
 def _missing(
-  name: str,
+  builder: tfds.core.DatasetBuilder,
   files: list[RequiredFile],
   data_dir: pathlib.Path,
   manual_dir: str | None,
 ) -> str:
-  wanted = ', '.join(f'{file.name} (sha256 {file.sha256})' for file in files)
+  wanted = ', '.join(map(_wanted, files))
   place = f'{manual_directory(data_dir, manual_dir)}' + (
     ' (--manual_dir)' if manual_dir else ' or into any folder given as --manual_dir'
   )
-  also = '' if _has_prepare_extra() else f'; also needed is {builders.INSTALL_PREPARE}'
+  also = f'; also needed is {builders.INSTALL_PREPARE}' if _lacking(builder) else ''
   return (
-    f'{name} is not prepared in {data_dir} and cannot be downloaded from here: put '
-    f'{wanted} into {place}{also}; or try --config=configs/digits_vgg.py, which '
+    f'{builder.name} is not prepared in {data_dir} and cannot be downloaded from here: '
+    f'put {wanted} into {place}{also}; or try --config=configs/digits_vgg.py, which '
     'needs no download'
   )
 
 
-def _has_prepare_extra() -> bool:
-  return importlib.util.find_spec('tensorflow') is not None
+def _wanted(file: RequiredFile) -> str:
+  if file.sha256 is None:
+    return f'{file.name} (from {file.url})'
+  return f'{file.name} (sha256 {file.sha256})'
+
+
+def _lacking(builder: tfds.core.DatasetBuilder) -> str | None:
+  """What preparing a set needs and is not installed, in words."""
+  if isinstance(builder, SegmentationBuilder):
+    return ', '.join(filter(_is_absent, builder.LIBRARIES)) or None
+  if builder.name not in builders.OWN and _is_absent('tensorflow'):
+    return 'TensorFlow, or SciPy for SVHN'
+  return None
+
+
+def _is_absent(library: str) -> bool:
+  return importlib.util.find_spec(library) is None
 
 
 def _prepare(

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import pathlib
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -21,10 +22,12 @@ class Labelled:
 
   Attributes:
     image: the key of the image in an example.
-    label: the key of its class or count.
+    label: the key of its class, count or label map.
     shape: height, width and channels; the first two are None if they vary.
     kind: as of a `Dataset`.
     num_classes: likewise.
+    ignore_label: likewise.
+    class_names: likewise.
   """
 
   image: str
@@ -32,6 +35,8 @@ class Labelled:
   shape: tuple[int | None, int | None, int]
   kind: Kind
   num_classes: int
+  ignore_label: int | None = None
+  class_names: tuple[str, ...] = ()
 
 
 def find(name: str, data_dir: pathlib.Path) -> tfds.core.DatasetBuilder | None:
@@ -68,35 +73,59 @@ def find(name: str, data_dir: pathlib.Path) -> tfds.core.DatasetBuilder | None:
 def labelled(info: tfds.core.DatasetInfo) -> Labelled:
   """The image and the label of a data set.
 
-  They are the supervised keys where these are an image and a class or a whole number,
-  which is a count; else the only image and the only class among the features.
+  They are the supervised keys where these are an image and a class, a label map, or a
+  whole number, which is a count; else the only image and the only class, or the only
+  label map, among the features.
 
   Raises:
-    UserError: the set has no image with a class or a count, or not of 8 bits.
+    UserError: the set has no image with a label, or not of 8 bits.
   """
   features = dict(getattr(info.features, 'items', dict)())  # Not every set has keys.
   supervised = [key for key in (info.supervised_keys or ())[:2] if key in features]
   keys = supervised or list(features)
-  images = [key for key in keys if isinstance(features[key], tfds.features.Image)]
+  maps = [key for key in keys if isinstance(features[key], tfds.features.LabeledImage)]
+  images = [
+    key
+    for key in keys
+    if isinstance(features[key], tfds.features.Image) and key not in maps
+  ]
   classes = [key for key in keys if isinstance(features[key], tfds.features.ClassLabel)]
   counts = [key for key in supervised if _is_count(features[key])]
-  labels = classes or counts
+  labels = classes or maps or counts
   if len(images) != 1 or len(labels) != 1:
     raise UserError(
-      f'{info.full_name} is not an image classification set: it would need one image '
-      f'and one class label, and has {", ".join(features) or "no named features"}'
+      f'{info.full_name} is not a set of labelled images: it would need one image and '
+      'one class label, count or label map, and has '
+      f'{", ".join(features) or "no named features"}'
     )
   image, label = features[images[0]], features[labels[0]]
-  if image.np_dtype != np.uint8:
+  if image.np_dtype != np.uint8 or (maps and label.np_dtype != np.uint8):
     raise UserError(
       f'{info.full_name} has {np.dtype(image.np_dtype).name} images; symjax reads '
       '8-bit ones'
     )
   height, width, channels = image.shape
-  shape = (height, width, channels or 3)
+  found = Labelled(images[0], labels[0], (height, width, channels or 3), 'counting', 1)
+  if not classes and not maps:
+    return found
+  if label.num_classes is None:
+    raise UserError(f'{info.full_name} does not tell how many classes it has')
+  found = dataclasses.replace(
+    found,
+    kind='classification',
+    num_classes=label.num_classes,
+    class_names=tuple(label.names),
+  )
   if classes:
-    return Labelled(images[0], labels[0], shape, 'classification', label.num_classes)
-  return Labelled(images[0], labels[0], shape, 'counting', 1)
+    return found
+  metadata: Any = info.metadata or {}
+  height, width = metadata.get('image_size') or (height, width)
+  return dataclasses.replace(
+    found,
+    kind='segmentation',
+    shape=(height, width, channels or 3),
+    ignore_label=metadata.get('ignore_label'),
+  )
 
 
 def _is_count(feature: tfds.features.FeatureConnector) -> bool:

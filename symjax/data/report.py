@@ -36,13 +36,18 @@ def requirement_lines(
     )
     lines.append(f'prepared: {found.data_path} ({splits})')
     lines.append(' '.join(found.info.description.split()))
-  if builders.split_name(name)[0] in builders.OWN:
-    return [*lines, 'needs no files: symjax renders it']
   builder = builders.make_builder(name, folder)
-  return lines + [_line(file) for file in required_files(builder, folder, manual_dir)]
+  files = required_files(builder, folder, manual_dir)
+  if builder.name in builders.OWN and not files:
+    return [*lines, 'needs no files: symjax renders it']
+  return lines + [_line(file) for file in files]
 
 
 def _line(file: RequiredFile) -> str:
+  if file.sha256 is None:
+    if file.path is None:
+      return f'missing:  {file.name}, from {file.url}'
+    return f'found:    {file.path} (not verified), from {file.url}'
   facts = f'{file.size} bytes, sha256 {file.sha256}'
   if file.path is None:
     return f'missing:  {file.name} ({facts}), from {file.url}'

@@ -11,6 +11,8 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import resource
 
 from symjax.data.folders import manual_directory
+from symjax.data.packed import Source
+from symjax.data.segmentation import SegmentationBuilder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,18 +20,19 @@ class RequiredFile:
   """A file that a data set is prepared from.
 
   Attributes:
-    name: under which it is looked for in `manual_dir`.
+    name: under which it is looked for in `manual_dir`; of an archive, also what it
+      unpacks to.
     url: where it is published.
-    size: in bytes.
-    sha256: of its content, in hex.
-    path: where it lies, or None if it is missing.
-    intact: whether the file at `path` has this size and sha256.
+    size: in bytes; None where any will do.
+    sha256: of its content, in hex; likewise.
+    path: where it lies, or what it was unpacked to; None if it is missing.
+    intact: whether the file at `path` has this size and sha256, if there are such.
   """
 
   name: str
   url: str
-  size: int
-  sha256: str
+  size: int | None
+  sha256: str | None
   path: pathlib.Path | None
   intact: bool
 
@@ -41,8 +44,12 @@ def required_files(
 
   That is in `manual_dir` under the registered name, then in `<data_dir>/downloads`
   under the name that TFDS gives to what it downloads. Files found are read in full to
-  check their sha256. A file that TFDS knows no sha256 of is not listed.
+  check their sha256. A file that TFDS knows no sha256 of is not listed. The files of
+  this project's own sets are sought in `manual_dir` only.
   """
+  if isinstance(builder, SegmentationBuilder):
+    manual = manual_directory(data_dir, manual_dir)
+    return [_required(source, manual) for source in builder.SOURCES]
   infos = builder.url_infos or {}
   urls = [url for url in requested_urls(builder) if url in infos] or list(infos)
   files = []
@@ -60,6 +67,20 @@ def required_files(
     intact = path is not None and _is_intact(path, size, sha256)
     files.append(RequiredFile(name, url, size, sha256, path, intact))
   return files
+
+
+def _required(source: Source, manual: pathlib.Path) -> RequiredFile:
+  """What a source is read from: what was unpacked, else the archive."""
+  unpacked = manual / source.path
+  if unpacked.exists():
+    return RequiredFile(source.path, source.url, None, None, unpacked, True)
+  if source.archive is None:
+    return RequiredFile(source.path, source.url, None, None, None, False)
+  name = f'{source.path}/ or {source.archive}'
+  path = manual / source.archive
+  found = path if path.is_file() else None
+  intact = found is not None and _is_intact(path, source.size, source.sha256)
+  return RequiredFile(name, source.url, source.size, source.sha256, found, intact)
 
 
 def requested_urls(builder: tfds.core.DatasetBuilder) -> list[str]:
@@ -105,7 +126,7 @@ class _Notes:
     return iter(())
 
 
-def _is_intact(path: pathlib.Path, size: int, sha256: str) -> bool:
+def _is_intact(path: pathlib.Path, size: int | None, sha256: str | None) -> bool:
   if path.stat().st_size != size:
     return False
   with open(path, 'rb') as file:

@@ -26,6 +26,7 @@ class Candidate(NamedTuple):
     image_size: of its images, in pixels.
     model: name and options of `get_model`.
     normalized: whether BatchNorm follows its convolutions.
+    logits: the convolution whose channels are the classes; '' where none is.
   """
 
   title: str
@@ -35,6 +36,7 @@ class Candidate(NamedTuple):
   image_size: int
   model: Mapping[str, Any]
   normalized: bool
+  logits: str = ''
 
 
 def _candidates() -> tuple[Candidate, ...]:
@@ -88,12 +90,28 @@ def _candidates() -> tuple[Candidate, ...]:
     )
     for auxiliary, convolutions in ((True, 96), (False, 94))
   ]
+  fcns = [
+    Candidate(
+      f'fully convolutional network on a ResNet-{depth}'
+      + ' without its second head' * (not auxiliary),
+      convolutions + 2 + 2 * auxiliary,
+      64,
+      7,
+      224,
+      {'name': 'fcn', 'depth': depth, 'auxiliary': auxiliary},
+      True,
+      'classifier_4',
+    )
+    for depth, convolutions in {18: 20, 34: 36, 50: 53, 101: 104, 152: 155}.items()
+    for auxiliary in (True, False)
+  ]
   alexnet = Candidate('AlexNet', 5, 64, 11, 224, {'name': 'alexnet'}, False)
-  return (*resnets, *cifar_resnets, *vggs, *inceptions, alexnet)
+  return (*resnets, *cifar_resnets, *vggs, *inceptions, *fcns, alexnet)
 
 
 CANDIDATES = _candidates()
-_FIRST = ('conv1', 'features_0', 'Conv2d_1a_3x3_conv')  # Of one of them each.
+# Of one of them each.
+_FIRST = ('conv1', 'features_0', 'Conv2d_1a_3x3_conv', 'backbone_conv1')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,11 +190,12 @@ def _fits(
   if first is None:
     return None
   taps, _, channels, features = shapes[by_layer[first]]
-  if taps != candidate.taps:
+  if taps != candidate.taps or candidate.logits not in ('', *by_layer):
     return None
+  classes = shapes[by_layer[candidate.logits]][-1] if candidate.logits else 2
   try:
     model = get_model(
-      num_classes=2, width=features / candidate.first, **candidate.model
+      num_classes=classes, width=features / candidate.first, **candidate.model
     )
     side = candidate.image_size
     layers = trace(model, (side, side, channels), train=False)

@@ -11,6 +11,25 @@ from symjax.errors import UserError
 _FAKE_COUNTS = 10  # Different labels, where made-up images stand in for counts.
 
 
+def image_size(group: Mapping[str, Any]) -> tuple[int, int] | None:
+  """[height, width] of a config's `data.image_size`; None is that of the data.
+
+  One number is the side of a square.
+
+  Raises:
+    UserError: it is no size.
+  """
+  given = group['image_size']
+  if given is None:
+    return None
+  sides = [given] if isinstance(given, int) else list(given)
+  if len(sides) not in (1, 2) or min(sides) < 1:
+    raise UserError(
+      f'data.image_size={given}; give a side, or height and width, in pixels'
+    )
+  return sides[0], sides[-1]
+
+
 def load_splits(
   group: Mapping[str, Any], data_dir: str | None, manual_dir: str | None
 ) -> dict[str, data.Dataset]:
@@ -25,15 +44,16 @@ def load_splits(
   Raises:
     UserError: the set cannot be had.
   """
+  size = image_size(group)
   splits = {}
   for split in ('train', 'test'):
     limit = group[f'{split}_examples']
     if limit is not None and limit < 1:
       raise UserError(f'data.{split}_examples={limit} must be positive')
     if group['fake'] and not _is_prepared(group['name'], data_dir):
-      splits[split] = _stand_in(group['name'], split, limit or 1000, data_dir)
+      splits[split] = _stand_in(group['name'], split, limit or 1000, data_dir, size)
       continue
-    splits[split] = _limited(group, split, data_dir, manual_dir, group['image_size'])
+    splits[split] = _limited(group, split, data_dir, manual_dir, size)
   return splits
 
 
@@ -43,7 +63,8 @@ def load_scenes(
   """The test split in squares of `side` pixels, resized and cropped.
 
   Only images that vary in size can be cut to another one: those of one size are all
-  that there is, and there is nothing around them.
+  that there is, and there is nothing around them; and those with a label map are not
+  cut, but put on a canvas.
 
   Args:
     group: the config's `data`, whose test split has been loaded.
@@ -52,14 +73,17 @@ def load_scenes(
     manual_dir: likewise.
 
   Returns:
-    The same examples in the same order, or None where the images have one size.
+    The same examples in the same order, or None where the images are not cut.
   """
   found = prepared.find(
     derived.source_of(group['name']), folders.data_directory(data_dir)
   )
-  if found is None or None not in prepared.labelled(found.info).shape:
+  if found is None:
     return None
-  return _limited(group, 'test', data_dir, manual_dir, side)
+  task = prepared.labelled(found.info)
+  if None not in task.shape or task.kind == 'segmentation':
+    return None
+  return _limited(group, 'test', data_dir, manual_dir, (side, side))
 
 
 def _limited(
@@ -67,11 +91,13 @@ def _limited(
   split: str,
   data_dir: str | None,
   manual_dir: str | None,
-  image_size: int | None,
+  size: tuple[int, int] | None,
 ) -> data.Dataset:
   limit = group[f'{split}_examples']
   name = group['test_split'] if split == 'test' else split
-  dataset = data.load(group['name'], name, data_dir, manual_dir, image_size)
+  # Only the configs of segmentations have a shorter side.
+  shorter = group.get('shorter_side')
+  dataset = data.load(group['name'], name, data_dir, manual_dir, size, shorter)
   return dataclasses.replace(
     dataset, images=dataset.images[:limit], labels=dataset.labels[:limit]
   )
@@ -83,13 +109,30 @@ def _is_prepared(name: str, data_dir: str | None) -> bool:
 
 
 def _stand_in(
-  name: str, split: str, num_examples: int, data_dir: str | None
+  name: str,
+  split: str,
+  num_examples: int,
+  data_dir: str | None,
+  size: tuple[int, int] | None,
 ) -> data.Dataset:
-  """Made-up images of the shape and with the classes of a set of fixed size."""
+  """Made-up images with the classes of a set, of its shape or, if that varies, 32x32.
+
+  Those of a segmentation have the size that is asked for, as their labels do.
+  """
   recipe, source = derived.find(name), derived.source_of(name)
   builder = builders.make_builder(source, folders.data_directory(data_dir))
   task = prepared.labelled(builder.info)
   height, width, channels = task.shape
+  if task.kind == 'segmentation':
+    height, width = size or (height, width)
+    return data.fake_segmentation(
+      name,
+      split,
+      class_names=task.class_names,
+      ignore_label=task.ignore_label,
+      image_shape=(height or 32, width or 32, channels),
+      num_examples=num_examples,
+    )
   counting = recipe is None and task.kind == 'counting'
   num_classes = recipe.num_classes if recipe else task.num_classes
   dataset = data.fake_dataset(

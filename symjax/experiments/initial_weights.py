@@ -18,8 +18,10 @@ class InitialWeights(NamedTuple):
 
   Attributes:
     variables: of the network.
-    record: `file` (its name), `sha256`, and `reinitialised`: the layers that have
-      another number of outputs than in the file, and start as without it.
+    record: `file` (its name), `sha256`, and names of layers: `reinitialised` are those
+      that have another number of outputs than in the file, `fresh` those that a file
+      of a classifier has no counterpart of, and both start as without it; `unused` are
+      the layers of such a file that are not taken.
   """
 
   variables: Mapping[str, Any]
@@ -28,9 +30,13 @@ class InitialWeights(NamedTuple):
   def describe(self) -> str:
     """In one line, for the log."""
     text = f'starts from {self.record["file"]}'
-    layers = self.record['reinitialised']
-    if layers:
-      text += f'; re-initialised for another number of outputs: {", ".join(layers)}'
+    for key, meaning in (
+      ('reinitialised', 're-initialised for another number of outputs'),
+      ('unused', 'not taken from it'),
+      ('fresh', 'not in it, so fresh'),
+    ):
+      if layers := self.record[key]:
+        text += f'; {meaning}: {", ".join(layers)}'
     return text
 
 
@@ -90,15 +96,21 @@ def load_initial_weights(
   """
   if path is None or folder.has_checkpoint():
     return None
-  variables, layers = checkpoints.start_from(
+  start = checkpoints.start_from(
     setup.model,
     path,
     setup.image_shape,
     lambda: jax.device_get(jax.jit(setup.create_state)().variables),
   )
   file = Path(path)
-  record = {'file': file.name, 'sha256': digest(file), 'reinitialised': list(layers)}
-  return InitialWeights(variables, record)
+  record = {
+    'file': file.name,
+    'sha256': digest(file),
+    'reinitialised': list(start.resized),
+    'fresh': list(start.fresh),
+    'unused': list(start.unused),
+  }
+  return InitialWeights(start.variables, record)
 
 
 def digest(path: Path) -> str:

@@ -12,13 +12,16 @@ import optax
 from flax import linen as nn
 
 from symjax import symmetry
-from symjax.data import Dataset
+from symjax.data import Dataset, class_weights
 from symjax.errors import UserError
+from symjax.experiments.data import image_size
 from symjax.models import get_model
 from symjax.nn import ConvPolicy, CostTable, Layer, smallest_image, trace
 from symjax.optim import make_optimizer, make_schedule, start_on_sphere
 from symjax.training.images import Augmentation, Normalization
+from symjax.training.joint_augmentation import JointAugmentation
 from symjax.training.loop import Schedule
+from symjax.training.segmentation import Segmentation
 from symjax.training.state import TrainState, create_state, start_state
 from symjax.training.step import (
   Batch,
@@ -27,7 +30,9 @@ from symjax.training.step import (
   make_eval_step,
   make_train_step,
 )
-from symjax.training.tasks import TASKS
+from symjax.training.tasks import TASKS, Classification
+
+_CLASSIFICATION = Classification()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Setup:
     model: the network.
     task: its losses and metrics.
     normalization: bytes to the numbers that the network sees.
-    layers: the layer table at the training image size.
+    layers: the layer table at `image_shape`.
     sphere_kernels: patterns of the paths of kernels whose filters the optimiser keeps
       at norm 1.
     learning_rate: over steps.
@@ -70,7 +75,7 @@ def build(
   num_classes: int,
   num_examples: int,
   costs: CostTable | None = None,
-  kind: str = 'classification',
+  task: Task = _CLASSIFICATION,
 ) -> Setup:
   """Builds an experiment from its config and the shape of its data.
 
@@ -80,7 +85,7 @@ def build(
     num_classes: of the data set; outputs of the network.
     num_examples: of the training split.
     costs: by which the network chooses how to convolve; None is symjax's table.
-    kind: of the data set, and so the task: a key of `symjax.training.tasks.TASKS`.
+    task: losses and metrics.
 
   Raises:
     UserError: a name, number or combination that makes no experiment.
@@ -95,9 +100,9 @@ def build(
     schedule.steps_per_epoch,
     **config['schedule'],
   )
-  normalization = Normalization(
-    tuple(data['mean']), tuple(data['std']), data['image_size']
-  )
+  # The images of a segmentation have their size already, as their labels do.
+  size = None if isinstance(task, Segmentation) else image_size(data)
+  normalization = Normalization(tuple(data['mean']), tuple(data['std']), size)
   shape = normalization.output_shape(image_shape)
   model = make_model(config['model'], num_classes, costs)
   layers = trace_model(model, shape)
@@ -106,7 +111,6 @@ def build(
   optimizer = make_optimizer(learning_rate, **options, normalized_kernels=normalized)
   spheres = normalized if options['name'] == 'unit_norm' else ()
   prepare = functools.partial(start_on_sphere, normalized_kernels=spheres)
-  task: Task = TASKS[kind]()
   weight = train['symmetry_weight']
   return Setup(
     model=model,
@@ -126,7 +130,7 @@ def build(
       optimizer,
       task,
       normalization,
-      Augmentation(**config['augmentation']),
+      make_augmentation(config['augmentation'], task),
       penalty=functools.partial(asymmetry, weight) if weight else None,
       auxiliary_weight=train['auxiliary_weight'],
     ),
@@ -148,8 +152,47 @@ def build_for(
     training_set.num_classes,
     len(training_set.images),
     costs,
-    training_set.kind,
+    make_task(config, training_set),
   )
+
+
+def make_task(config: Mapping[str, Any], training_set: Dataset) -> Task:
+  """What a network is trained for on a data set.
+
+  Args:
+    config: its `task` group says how, where pixels have labels.
+    training_set: the training split.
+
+  Raises:
+    UserError: class weights that do not exist, or do not fit the data set.
+  """
+  if training_set.kind != 'segmentation':
+    return TASKS[training_set.kind]()
+  weights = class_weights(config['task']['class_weights'], training_set)
+  names = training_set.class_names or map(str, range(training_set.num_classes))
+  return Segmentation(tuple(names), training_set.ignore_label, tuple(weights.tolist()))
+
+
+def make_augmentation(
+  group: Mapping[str, Any], task: Task
+) -> Augmentation | JointAugmentation:
+  """What happens to training images, and to the labels of their pixels with them.
+
+  Args:
+    group: a config's `augmentation`.
+    task: whether pixels have labels, and which one is of those outside of an image.
+
+  Raises:
+    UserError: a value that makes no augmentation.
+  """
+  if not isinstance(task, Segmentation):
+    return Augmentation(**group)
+  # As a record on disk has them, pairs are lists.
+  own: dict[str, Any] = {
+    name: tuple(value) if isinstance(value, list) else value
+    for name, value in group.items()
+  }
+  return JointAugmentation(**own, ignore_label=task.ignore_label)
 
 
 def make_model(

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from symjax import figures, records
 from symjax.errors import UserError
-from symjax.experiments.evaluation import measure, summarise, words
+from symjax.experiments.evaluation import measure, of_images, summarise, words
 from symjax.experiments.provenance import provenance
 from symjax.experiments.subject import Subject
 from symjax.experiments.workdir import Workdir
@@ -42,19 +42,25 @@ def sweep_sizes(
 
   Raises:
     UserError: a size that is too small for the network, or one that its weights do not
-      fit; nothing is written then.
+      fit, or labels of pixels; nothing is written then.
   """
   setup, test = subject.setup, subject.test
+  task = of_images(setup.task)
+  if test.kind == 'segmentation':
+    raise UserError(
+      f'{test.name} has one label a pixel, and sizes are swept where images have one '
+      'each; train at another data.image_size, and evaluate that'
+    )
   resized = {size: _resized(subject, size) for size in sorted(set(sizes))}
   rows = []
   for size, other in resized.items():
-    found = summarise(measure(other), setup.task)
+    found = summarise(measure(other), task)
     shape = (size, size, test.images.shape[-1])
     rows.append(
       {
         'size': size,
         'even': not audit(setup.model, shape, train=False).uneven,
-        setup.task.headline: found[setup.task.headline],
+        task.headline: found[task.headline],
         'consistency': found['consistency'],
       }
     )
@@ -68,17 +74,17 @@ def sweep_sizes(
     'dataset_note': test.description,
     'test_examples': len(test.images),
     'trained_at': [height, width],
-    'headline': setup.task.headline,
+    'headline': task.headline,
     'rows': rows,
     **provenance(),
   }
   target = Workdir(Path(out))
   target.path.mkdir(parents=True, exist_ok=True)
   records.write_json(target.size_sweep, record)
-  metric = words(setup.task.headline)
+  metric = words(task.headline)
   figures.size_sweep(
     height,
-    {metric: [row[setup.task.headline] for row in rows]},
+    {metric: [row[task.headline] for row in rows]},
     {words(name): [row['consistency'][name] for row in rows] for name in SHOWN},
     [(row['size'], row['even']) for row in rows],
     target.figures / 'size_sweep.png',
@@ -113,7 +119,7 @@ def _resized(subject: Subject, size: int) -> Subject:
     UserError: they are too small for it, or its weights are those of one size.
   """
   setup = subject.setup
-  normalization = dataclasses.replace(setup.normalization, image_size=size)
+  normalization = dataclasses.replace(setup.normalization, image_size=(size, size))
   shape = normalization.output_shape(subject.test.images.shape[1:])
   images = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
   key = jax.eval_shape(lambda: jax.random.key(0))

@@ -8,6 +8,7 @@ import jax
 
 from symjax import data
 from symjax.errors import UserError
+from symjax.experiments.absent_classes import absent_classes
 from symjax.experiments.setup import Setup
 
 
@@ -32,16 +33,17 @@ def summarise(
   Raises:
     UserError: the log lost the last evaluation.
   """
-  headline = setup.task.headline
-  tests = {row['step']: row for row in rows if headline in row}
+  tests = {row['step']: row for row in rows if setup.task.headline in row}
   if setup.schedule.steps not in tests:
     raise UserError(
       f'metrics.jsonl lost its row of step {setup.schedule.steps}; restore the file, '
       'or train anew in another --workdir'
     )
+  absent = absent_classes(splits['test'])
   rates = [row['images_per_second'] for row in rows if 'images_per_second' in row]
   return {
-    headline: tests[setup.schedule.steps][headline],
+    **{name: tests[setup.schedule.steps][name] for name in setup.task.reported},
+    **({'absent_classes': list(absent)} if absent else {}),
     'mean_symmetry': profile['mean_score'],
     'initial_mean_symmetry': tests.get(0, {}).get('mean_symmetry'),
     'steps': setup.schedule.steps,

@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from symjax import data, records
 from symjax.checkpoints import CheckpointStore
 from symjax.errors import UserError
+from symjax.experiments.absent_classes import describe_absent
 from symjax.experiments.data import load_splits
 from symjax.experiments.evaluators import SphereDeparture, symmetry_of
 from symjax.experiments.filters import draw_filters
@@ -23,6 +24,7 @@ from symjax.experiments.initial_weights import (
 )
 from symjax.experiments.presentation import layer_records, measure, present
 from symjax.experiments.provenance import provenance
+from symjax.experiments.recalibration import recalibrate, require_batch_norm
 from symjax.experiments.setup import Setup, build_for, precision
 from symjax.experiments.summary import summarise
 from symjax.experiments.workdir import Workdir
@@ -74,9 +76,13 @@ def train(
     splits = load_splits(config['data'], data_dir, manual_dir)
     costs = folder.read_costs(config)
     setup = build_for(config, splits['train'], costs)
+    require_batch_norm(config, setup)
     table = layer_records(setup.layers)
     start = load_initial_weights(folder, setup, init_weights)
     with _claimed(folder, config, table, costs, start):
+      if jax.process_index() == 0:
+        for line in describe_absent(splits.values()):
+          print(line)
       state, seconds = _train(config, setup, mesh, splits, folder, start)
       if int(state.step) < setup.schedule.steps:
         return None
@@ -100,6 +106,7 @@ def train(
       summary = summarise(rows, setup, params, splits, seconds, profile) | {
         'name': folder.path.name,
         'seed': config['seed'],
+        'recalibrated_batch_norm': config['train']['recalibrate_batch_norm'],
         'command': command,
         **origin,
       }
@@ -194,10 +201,15 @@ def _fit(
   place = {'process_index': jax.process_index(), 'process_count': jax.process_count()}
   eval_step = devices.jit(setup.eval_step, mesh, donate_state=False)
 
-  def test(state: TrainState) -> dict[str, float]:
+  def test(state: TrainState) -> dict[str, Any]:
     batches = data.evaluation_batches(splits['test'], batch_size, **place)
     with data.prefetch(batches, lambda b: devices.place_batch(mesh, b)) as placed:
-      return evaluate(eval_step, state, placed)
+      return evaluate(eval_step, setup.task, state, placed)
+
+  def finish(state: TrainState) -> TrainState:
+    if not config['train']['recalibrate_batch_norm']:
+      return state
+    return recalibrate(config, setup, mesh, splits['train'], state)
 
   evaluators: list[Evaluator] = []
   if any(layer.kind == 'conv' for layer in setup.layers):
@@ -222,6 +234,7 @@ def _fit(
       store=store,
       write=write,
       train_seconds=seconds,
+      finish=finish,
     )
 
 

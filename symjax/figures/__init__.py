@@ -14,6 +14,7 @@ from symjax.figures.filters import first_filters
 from symjax.figures.foveation import foveation_map
 from symjax.figures.kernels import mean_kernels
 from symjax.figures.profile import symmetry_profile
+from symjax.figures.segmentation import segmentations
 from symjax.figures.size_sweep import size_sweep
 from symjax.figures.sweep import sweep_results
 from symjax.figures.table2 import table2_courses
@@ -27,6 +28,7 @@ __all__ = [
   'first_filters',
   'foveation_map',
   'mean_kernels',
+  'segmentations',
   'size_sweep',
   'symmetry_over_training',
   'sweep_results',

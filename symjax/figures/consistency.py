@@ -20,22 +20,25 @@ def consistencies(
   measures: Mapping[str, Mapping[str, Any]],
   path: str | os.PathLike[str],
   caption: str,
+  measured: str = SHARE,
 ) -> None:
-  """Writes means with their intervals, a row each: the score, then each consistency.
+  """Writes means with their intervals, a row each: scores, then each consistency.
 
   Args:
-    score: the one test metric by its name; reads `mean` and `interval`.
-    unit: of the score, in words; it has an axis of its own unless that is `SHARE`.
+    score: the test metrics by their names; reads `mean` and `interval`.
+    unit: of the scores, in words; they have an axis of their own unless it is that of
+      the consistencies.
     measures: name -> likewise, and `repeats`: the means of single repeats, drawn as
       dots where there are several.
     path: the PNG to write.
     caption: what stands under the figure.
+    measured: unit of the consistencies, in words.
 
   Raises:
     KeyError: a key is missing.
     OSError: the file cannot be written.
   """
-  page.save(draw(score, unit, measures, caption), path)
+  page.save(draw(score, unit, measures, caption, measured), path)
 
 
 @style.applied()
@@ -44,10 +47,11 @@ def draw(
   unit: str,
   measures: Mapping[str, Mapping[str, Any]],
   caption: str,
+  measured: str = SHARE,
 ) -> Figure:
   """The figure that `consistencies` writes."""
   figure = page.new(0.75 * page.WIDTH, layout='constrained')
-  if unit == SHARE:
+  if unit == measured:
     axes = figure.subplots()
     _draw_rows(axes, {**score, **measures}, len(score))
     panels = [axes]
@@ -57,7 +61,7 @@ def draw(
     _draw_rows(panels[0], score, len(score))
     _draw_rows(panels[1], measures, 0)
     panels[0].set_xlabel(unit)
-  panels[-1].set_xlabel(SHARE)
+  panels[-1].set_xlabel(measured)
   panels[-1].set_xlim(right=1.005)
   height = ROW * (len(score) + len(measures)) / len(panels)
   return page.finish(figure, panels, height, caption)

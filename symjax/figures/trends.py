@@ -24,7 +24,7 @@ def trend_lines(
   """Writes the points and the trend lines, dashed where they are extrapolated.
 
   Args:
-    record: `trends.json`; reads `points` and `lines`.
+    record: `trends.json`; reads `points`, `lines` and `metric`.
     path: the PNG to write.
     caption: what stands under the figure.
 
@@ -67,7 +67,7 @@ def draw(record: Mapping[str, Any], caption: str) -> Figure:
     _draw_line(axes, line, (line['high'], high / 100), color, ':')
   axes.set_xlim(low, high)
   axes.set_ylim(heights)
-  axes.set_xlabel('accuracy (%)')
+  axes.set_xlabel(f'{record["metric"]} (%)')
   axes.set_ylabel('consistency (%)')
   axes.grid()
   page.legend_above(figure, handles)

@@ -1,14 +1,15 @@
 """The networks of the documents, by name.
 
 Each has `normalized_kernels`: patterns of the paths of those kernels whose scale the
-loss does not depend on, because normalisation follows them.
+loss does not depend on, because normalisation follows them. One that is built on a
+classifier has `body`: the name of that part.
 
 Published networks have the names of their PyTorch weights. There, a module in a
 sequence is named by its index, as in `layer1.0.conv1` and `features.7`; here that
 index is joined to the sequence by an underscore, and all else by a slash:
 `layer1_0/conv1` and `features_7`. So the names of both agree when dots and slashes are
-read as underscores. Sequences are `features`, `classifier`, `layer1` to `layer4` and
-`downsample`.
+read as underscores. Sequences are `features`, `classifier`, `aux_classifier`, `layer1`
+to `layer4` and `downsample`. SegNet has the names of its Caffe definition.
 """
 
 import dataclasses
@@ -22,9 +23,11 @@ from symjax.models.alexnet import AlexNet
 from symjax.models.archbn import ArchBN
 from symjax.models.cifar_resnet import CifarResNet
 from symjax.models.connected import Connected
+from symjax.models.fcn import FCN
 from symjax.models.gcnn import GCNN
 from symjax.models.inception import InceptionV3
 from symjax.models.resnet import ResNet
+from symjax.models.segnet import SegNet
 from symjax.models.vgg import VGG
 from symjax.nn import ConvPolicy
 
@@ -33,9 +36,11 @@ MODELS: dict[str, type[nn.Module]] = {
   'archbn': ArchBN,
   'cifar_resnet': CifarResNet,
   'connected': Connected,
+  'fcn': FCN,
   'gcnn': GCNN,
   'inception_v3': InceptionV3,
   'resnet': ResNet,
+  'segnet': SegNet,
   'vgg': VGG,
 }
 DTYPES = ('float32', 'bfloat16', 'float64')
@@ -76,6 +81,7 @@ def get_model(
 
 __all__ = [
   'DTYPES',
+  'FCN',
   'GCNN',
   'MODELS',
   'VGG',
@@ -85,5 +91,6 @@ __all__ = [
   'Connected',
   'InceptionV3',
   'ResNet',
+  'SegNet',
   'get_model',
 ]

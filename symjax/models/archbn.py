@@ -43,8 +43,6 @@ class ArchBN(nn.Module):
     num_classes: logits.
     depth: layers of filters; the paper has 2 and 4.
     features: filters of each layer, an even number.
-    statistics_momentum: of BatchNorm's running statistics; 0 keeps those of the last
-      batch, which makes them exact if that is a whole split.
     policy: has nothing to act on here, so only the default is taken.
     dtype: of the computation. Parameters are float32, or float64 if that is asked.
 
@@ -55,7 +53,6 @@ class ArchBN(nn.Module):
   num_classes: int
   depth: int = 2
   features: int = 64
-  statistics_momentum: float = 0.9
   policy: ConvPolicy = ConvPolicy()
   dtype: Dtype = jnp.float32
 
@@ -94,7 +91,7 @@ class ArchBN(nn.Module):
       x = dense(self.features, name=f'filters_{layer}')(x)
       x = nn.BatchNorm(
         use_running_average=not train,
-        momentum=self.statistics_momentum,
+        momentum=0.9,
         epsilon=1e-5,
         dtype=self.dtype,
         param_dtype=params,

@@ -16,11 +16,13 @@ from symjax.nn.group import GroupConv, LiftingConv
 from symjax.nn.group_maps import GroupBatchNorm, GroupMaxPool, group_max, group_mean
 from symjax.nn.layers import Conv
 from symjax.nn.local import LocalConv
+from symjax.nn.local_response import local_response_normalization
 from symjax.nn.padding import MODES
 from symjax.nn.policy import ConvPolicy
 from symjax.nn.pooling import MaxPool, adaptive_average_pool
 from symjax.nn.positions import rotary, sinusoids
 from symjax.nn.reading import foveation
+from symjax.nn.resizing import resize_bilinear
 from symjax.nn.trace import (
   Layer,
   downsampling_marks,
@@ -28,6 +30,7 @@ from symjax.nn.trace import (
   total_stride,
   trace,
 )
+from symjax.nn.unpooling import IndexedMaxPool, MaxUnpool
 from symjax.nn.window import Window, same_widths
 
 __all__ = [
@@ -42,12 +45,14 @@ __all__ = [
   'GroupBatchNorm',
   'GroupConv',
   'GroupMaxPool',
+  'IndexedMaxPool',
   'Layer',
   'LayerAudit',
   'LayerEquivariance',
   'LiftingConv',
   'LocalConv',
   'MaxPool',
+  'MaxUnpool',
   'SelfAttention',
   'Symmetry',
   'Window',
@@ -61,6 +66,8 @@ __all__ = [
   'foveation',
   'group_max',
   'group_mean',
+  'local_response_normalization',
+  'resize_bilinear',
   'rotary',
   'same_widths',
   'sampling_phase',

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from jax import lax
 
 from symjax.nn.downsample import Downsample
 from symjax.nn.group import SharedConv
@@ -27,6 +28,7 @@ from symjax.nn.local import LocalConv
 from symjax.nn.policy import ConvPolicy
 from symjax.nn.pooling import MaxPool
 from symjax.nn.trace import Layer, record
+from symjax.nn.unpooling import IndexedMaxPool, MaxUnpool
 
 _HANDED_ON = (
   nn.BatchNorm,
@@ -132,6 +134,11 @@ def _read(
     return _spread(_mean(layer, x, ConvPolicy(linen_border(layer))), (layer.features,))
   if isinstance(layer, Downsample) and layer.adapts:
     return layer.components(x).mean(axis=1)
+  if isinstance(layer, IndexedMaxPool):
+    mean = _spread(_mean(layer, x, ConvPolicy()), (x.shape[-1],))
+    return mean, jnp.zeros(mean.shape, jnp.uint8)
+  if isinstance(layer, MaxUnpool):
+    return _mean_of_places(x, args[2])
   return run(*args, **kwargs)
 
 
@@ -156,6 +163,14 @@ def _mean_of_maximum(
   wraps = isinstance(layer, MaxPool) and layer.wraps
   border = dataclasses.replace(layer.policy, padding='circular' if wraps else 'zero')
   return _spread(_mean(layer, x, border, phase), (x.shape[-1],))
+
+
+def _mean_of_places(values: jax.Array, size: tuple[int, int]) -> jax.Array:
+  """[batch, *size, channels] mean over all places where an unpooling may put values."""
+  places = values
+  for axis, side in zip((1, 2), size, strict=True):
+    places = lax.slice_in_dim(jnp.repeat(places, 2, axis), 0, side, axis=axis)
+  return places / 4
 
 
 def _spread(y: jax.Array, features: tuple[int, ...]) -> jax.Array:

@@ -19,12 +19,13 @@ from symjax.nn.layers import Conv
 from symjax.nn.linen_windows import linen_window
 from symjax.nn.local import LocalConv
 from symjax.nn.pooling import MaxPool
+from symjax.nn.unpooling import IndexedMaxPool
 from symjax.nn.window import Window
 
 # On maps with an axis of orientations, whose planes are listed as channels.
 _ON_GROUPS = (SharedConv, GroupMaxPool)
-_OURS = (Conv, LocalConv, MaxPool, AveragePool, Downsample, *_ON_GROUPS)
-_POOLINGS = (MaxPool, GroupMaxPool)
+_POOLINGS = (MaxPool, IndexedMaxPool, GroupMaxPool)
+_OURS = (Conv, LocalConv, AveragePool, Downsample, *_POOLINGS, *_ON_GROUPS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +61,9 @@ def trace(
   """The convolutions and pooling layers of a model, in the order they run.
 
   symjax's own layers and 2-D `flax.linen.Conv` are listed; linen's poolings are plain
-  functions, which leave no trace but the smaller map of the next layer, and its
-  transposed convolutions are left out.
+  functions, which leave no trace but the smaller map of the next layer. What makes
+  maps larger has no window on its input and is left out: unpoolings, and linen's
+  transposed convolutions.
 
   Args:
     model: any Flax module called on [batch, height, width, channels].
@@ -104,7 +106,9 @@ def record(
       and (x.ndim == 4 or isinstance(module, _ON_GROUPS))
       and not (isinstance(module, Downsample) and not module.acts)
     ):
-      rows.insert(before, _layer(module, x.shape, y.shape))  # Before those within it.
+      output = y[0] if isinstance(module, IndexedMaxPool) else y
+      # Before those within it.
+      rows.insert(before, _layer(module, x.shape, output.shape))
     return y
 
   def watched(key: jax.Array, images: jax.Array) -> Any:

@@ -1,5 +1,6 @@
 """An optimiser by name, for all the parameters of a network."""
 
+import math
 from collections.abc import Sequence
 
 import jax
@@ -19,6 +20,7 @@ def make_optimizer(
   momentum: float = 0.9,
   weight_decay: float = 0.0,
   normalized_kernels: Sequence[str] = (),
+  rate_factors: Sequence[tuple[str, float]] = (),
 ) -> optax.GradientTransformation:
   """The optimiser of a whole network.
 
@@ -33,11 +35,47 @@ def make_optimizer(
       filters on the sphere, where it would be without effect.
     normalized_kernels: patterns of the paths of kernels that normalisation follows,
       as the models have them; only 'unit_norm' asks.
+    rate_factors: (pattern of paths, factor of the rate), the first that fits a
+      parameter; that of all others is 1.
 
   Raises:
-    UserError: an unknown name, or 'unit_norm' for a network without such kernels;
-      from `init`, a pattern that puts something else than a kernel on a sphere.
+    UserError: an unknown name, a factor that is not positive, or 'unit_norm' for a
+      network without such kernels; from `init`, a pattern that puts something else
+      than a kernel on a sphere.
   """
+
+  def at(rate: optax.ScalarOrSchedule) -> optax.GradientTransformation:
+    return _at_one_rate(rate, name, momentum, weight_decay, normalized_kernels)
+
+  if not rate_factors:
+    return at(learning_rate)
+  for pattern, factor in rate_factors:
+    if not 0 < factor < math.inf:
+      raise UserError(
+        f'optimizer.rate_factors has {factor} for {pattern!r}; a factor is positive'
+      )
+  scaled = {
+    str(factor): at(_times(factor, learning_rate)) for _, factor in rate_factors
+  }
+  rules = [(pattern, str(factor)) for pattern, factor in rate_factors]
+  return by_path({**scaled, 'rest': at(learning_rate)}, (*rules, ('.*', 'rest')))
+
+
+def _times(factor: float, rate: optax.ScalarOrSchedule) -> optax.ScalarOrSchedule:
+  """A rate, or a rate over steps, times a factor."""
+  if callable(rate):
+    return lambda step: factor * rate(step)
+  return factor * rate
+
+
+def _at_one_rate(
+  learning_rate: optax.ScalarOrSchedule,
+  name: str,
+  momentum: float,
+  weight_decay: float,
+  normalized_kernels: Sequence[str],
+) -> optax.GradientTransformation:
+  """The optimiser of parameters that share a rate; see `make_optimizer`."""
   if name == 'adamw':
     return optax.adamw(
       learning_rate, b1=momentum, weight_decay=weight_decay, mask=kernels

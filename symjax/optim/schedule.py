@@ -7,7 +7,8 @@ import optax
 
 from symjax.errors import UserError
 
-SCHEDULES = ('constant', 'cosine', 'step')
+SCHEDULES = ('constant', 'cosine', 'poly', 'step')
+POLY_POWER = 0.9  # DeepLab's (arXiv:1606.00915), and of torchvision's segmentations.
 
 
 def make_schedule(
@@ -26,7 +27,8 @@ def make_schedule(
     steps: of the whole training.
     steps_per_epoch: converts the epochs below; it need not be whole.
     name: 'constant'; 'cosine', which falls to 0 at `steps` (arXiv:1608.03983, one
-      cycle); or 'step', which multiplies by `decay_factor` at each of
+      cycle); 'poly', which falls there as the share of steps left to the power
+      `POLY_POWER`; or 'step', which multiplies by `decay_factor` at each of
       `decay_epochs`.
     warmup_epochs: of linear growth from peak / warm-up steps to `peak`.
     decay_epochs: counted from the start of training, warm-up included.
@@ -47,6 +49,8 @@ def make_schedule(
     )
   if name == 'cosine':
     after: optax.Schedule = optax.cosine_decay_schedule(peak, steps - warmup)
+  elif name == 'poly':
+    after = optax.polynomial_schedule(peak, 0.0, POLY_POWER, steps - warmup)
   elif name == 'step':
     boundaries = [round(epoch * steps_per_epoch) - warmup for epoch in decay_epochs]
     if any(boundary <= 0 for boundary in boundaries):

@@ -2,7 +2,7 @@
 
 from symjax.symmetry import shift_protocol, transformations, views
 from symjax.symmetry.band import Band, random_band
-from symjax.symmetry.consistency import Views, agreement, consistency
+from symjax.symmetry.consistency import Agreement, Views, agreement, consistency
 from symjax.symmetry.d4 import Group, group_of, orbit, symmetrize
 from symjax.symmetry.equivariance import equivariance_error, equivariance_errors
 from symjax.symmetry.irreps import irrep_energies
@@ -25,6 +25,7 @@ from symjax.symmetry.stride import nearest_even_sizes, slack, treats_ends_alike
 
 __all__ = [
   'PLANE_GROUPS',
+  'Agreement',
   'Band',
   'Group',
   'LayerProfile',

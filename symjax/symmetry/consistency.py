@@ -8,6 +8,7 @@ one's, where both views see the same. `views` makes flips, turns and shifts;
 
 import dataclasses
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -45,11 +46,39 @@ class Views:
   reference: Transformation = identity
 
 
+class Agreement(NamedTuple):
+  """On how many predictions two views agree, and of how many.
+
+  Attributes:
+    same: [batch] predictions of each image that agree.
+    compared: [batch] predictions of each image that both views have: 1, or a number of
+      pixels, which may be 0.
+  """
+
+  same: jax.Array
+  compared: jax.Array
+
+  @property
+  def shares(self) -> jax.Array:
+    """[batch] `same` over `compared`, NaN where nothing is compared."""
+    return self.same / self.compared
+
+  @property
+  def pooled(self) -> jax.Array:
+    """The share over the predictions of all images together, a scalar.
+
+    Images weigh by what is compared of them, where the mean of `shares` takes them as
+    equals; the two differ only if the images differ in that.
+    """
+    return self.same.sum() / self.compared.sum()
+
+
 def consistency(
   predict: Predict,
   images: jax.Array,
   views: Views,
   compare: Compare = jnp.equal,
+  counted: jax.Array | None = None,
 ) -> jax.Array:
   """[batch] the share of each image's predictions on which two views agree.
 
@@ -65,27 +94,34 @@ def consistency(
     views: such as `views.moved('s')`.
     compare: two arrays of predictions -> whether, or how far from 0 to 1, each pair
       agrees.
+    counted: bool, of the predictions' shape: which of the first view's predictions
+      count, such as pixels that have a label; None: all that both views see.
 
   Raises:
-    UserError: the predictions of the two views differ in shape.
+    UserError: the predictions of the two views differ in shape, or from `counted`.
   """
   first, second = (predict(view(images)) for view in (views.reference, views.transform))
-  return agreement(first, second, views, compare)
+  return agreement(first, second, views, compare, counted).shares
 
 
 def agreement(
-  first: jax.Array, second: jax.Array, views: Views, compare: Compare = jnp.equal
-) -> jax.Array:
-  """[batch] as `consistency`, of predictions that are there already.
+  first: jax.Array,
+  second: jax.Array,
+  views: Views,
+  compare: Compare = jnp.equal,
+  counted: jax.Array | None = None,
+) -> Agreement:
+  """As `consistency`, of predictions that are there already, in numbers.
 
   Args:
     first: predictions of `views.reference`, [batch] or [batch, height, width].
     second: predictions of `views.transform`.
     views: that they were made of.
     compare: as for `consistency`.
+    counted: likewise.
 
   Raises:
-    UserError: the two differ in shape, or are neither of images nor of pixels.
+    UserError: the shapes differ, or are neither of images nor of pixels.
   """
   if first.ndim not in (1, 3):
     raise UserError(
@@ -98,11 +134,19 @@ def agreement(
       f'the two views have predictions of shapes {first.shape} and {back.shape}; '
       'a view and its inverse have to keep the size'
     )
+  if counted is not None and counted.shape != first.shape:
+    raise UserError(
+      f'what counts has shape {counted.shape} for predictions of shape {first.shape}; '
+      'give one value each'
+    )
   same = compare(first, back)
   wide = jnp.asarray(same, np.promote_types(same.dtype, np.float32))
-  if wide.ndim == 1:
-    return wide
-  valid = jnp.broadcast_to(views.valid(first), wide.shape)
+  valid = jnp.ones(first.shape, bool)
+  if first.ndim == 3:
+    valid = jnp.broadcast_to(views.valid(first), first.shape)
+  if counted is not None:
+    valid &= counted
+  pixels = tuple(range(1, first.ndim))
   # What only one view sees may hold anything, so it is left out, not multiplied by 0.
-  total = jnp.where(valid, wide, 0).sum((1, 2))
-  return total / valid.sum((1, 2)).astype(wide.dtype)
+  total = jnp.where(valid, wide, 0).sum(pixels)
+  return Agreement(total, valid.sum(pixels).astype(wide.dtype))

@@ -16,13 +16,13 @@ class Normalization:
   Attributes:
     mean: per channel, of pixels scaled to [0, 1].
     std: per channel, likewise.
-    image_size: side to which images are resized (bilinear, antialiased); None keeps
-      theirs.
+    image_size: [height, width] to which images are resized (bilinear, antialiased);
+      None keeps theirs.
   """
 
   mean: tuple[float, ...]
   std: tuple[float, ...]
-  image_size: int | None = None
+  image_size: tuple[int, int] | None = None
 
   def output_shape(self, image_shape: tuple[int, ...]) -> tuple[int, int, int]:
     """[height, width, channels] of the result for images of `image_shape`.
@@ -36,10 +36,7 @@ class Normalization:
         f'data.mean and data.std have {len(self.mean)} and {len(self.std)} values for '
         f'images of {channels} channels; give one for each channel'
       )
-    side = self.image_size
-    if side is not None and side < 1:
-      raise UserError(f'data.image_size={side}; give a positive number of pixels')
-    return (side, side, channels) if side else (height, width, channels)
+    return (*(self.image_size or (height, width)), channels)
 
   def __call__(self, images: jax.Array) -> jax.Array:
     """Normalised float32 [batch, height, width, channels] of uint8 images."""
@@ -70,18 +67,24 @@ class Augmentation:
     if self.shift < 0:
       raise UserError(f'augmentation.shift={self.shift} pixels; it is 0 or more')
 
-  def __call__(self, key: jax.Array, images: jax.Array) -> jax.Array:
+  def __call__(
+    self, key: jax.Array, images: jax.Array, labels: jax.Array
+  ) -> tuple[jax.Array, jax.Array]:
     """uint8 [batch, height, width, channels], each image drawn with its own key.
 
     Args:
       key: of the step. Image i uses `fold_in(key, i)`, so what happens to it depends
         neither on the number of devices nor on its neighbours.
       images: uint8 [batch, height, width, channels].
+      labels: of whole images, which what happens to these does not change.
+
+    Returns:
+      The images, and the labels as they were.
     """
     if not self.flip and not self.shift:
-      return images
+      return images, labels
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(images)))
-    return jax.vmap(self._augment)(keys, images)
+    return jax.vmap(self._augment)(keys, images), labels
 
   def _augment(self, key: jax.Array, image: jax.Array) -> jax.Array:
     flip_key, shift_key = jax.random.split(key)

@@ -81,6 +81,7 @@ def fit(
   store: Store,
   write: Callable[[Mapping[str, Any]], None],
   train_seconds: float = 0.0,
+  finish: Callable[[TrainState], TrainState] = lambda state: state,
 ) -> tuple[TrainState, float]:
   """Trains from `state.step` to the end, or until SIGTERM or SIGINT.
 
@@ -97,6 +98,8 @@ def fit(
     store: takes the checkpoints.
     write: takes the rows for the records.
     train_seconds: that the run took before it was resumed.
+    finish: what becomes of the state after the last step, before it is evaluated and
+      saved.
 
   Returns:
     The last state, and the seconds of training in all: steps, evaluation and saving.
@@ -131,6 +134,8 @@ def fit(
       state, metrics = train_step(state, batch)
       pending.append(metrics)
       step += 1
+      if step == schedule.steps:
+        state = finish(state)
       stop = preemption.requested(step)
       ends_epoch = schedule.ends_epoch(step)
       save = ends_epoch or stop or due(step, schedule.checkpoint_every, schedule.steps)

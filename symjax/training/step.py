@@ -1,36 +1,39 @@
 """One step of training and one of evaluation: pure, jitted over a device mesh."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import linen as nn
 
-from symjax.training.images import Augmentation, Normalization
+from symjax.training.images import Normalization
 from symjax.training.state import TrainState
-from symjax.training.tasks import Batch
+from symjax.training.tasks import Batch, Sums
 
 Metrics = dict[str, jax.Array]
 
 
 class Task(Protocol):
-  """Losses and metrics of a network's outputs, one number an example.
+  """Losses and metrics of a network's outputs.
+
+  All that it says of an example adds up over whatever has a label in it, the image or
+  each of its pixels, and so over the examples of a batch, of devices and of a split.
 
   Attributes:
-    headline: the metric of `summary.json`.
-    unit: its, in words.
-    interval: scores of examples -> the confidence interval of their mean.
-    smooth_score_name: what `smooth_score` is, in words.
+    headline: the metric of `summary.json` by which runs are compared.
+    reported: all metrics of `summary.json`, the headline first.
   """
 
-  headline: str
-  unit: str
-  smooth_score_name: str
+  @property
+  def headline(self) -> str:
+    """As above."""
+    ...
 
   @property
-  def interval(self) -> Callable[[Sequence[float]], tuple[float, float]]:
+  def reported(self) -> tuple[str, ...]:
     """As above."""
     ...
 
@@ -39,20 +42,32 @@ class Task(Protocol):
     ...
 
   def losses(self, logits: jax.Array, batch: Batch) -> jax.Array:
-    """[batch]."""
+    """Floats [batch]."""
+    ...
+
+  def counts(self, batch: Batch) -> jax.Array:
+    """int32 [batch]: how many labels count. The loss is the sum of losses over it."""
     ...
 
   def scores(self, logits: jax.Array, batch: Batch) -> dict[str, jax.Array]:
-    """Name -> [batch]."""
+    """Name -> floats [batch]: each is a metric when divided by the count."""
+    ...
+
+  def tallies(self, logits: jax.Array, batch: Batch) -> dict[str, jax.Array]:
+    """Name -> [batch, ...]: what `metrics` needs that the scores do not say."""
+    ...
+
+  def metrics(self, sums: Sums) -> dict[str, Any]:
+    """Metrics of a split, from the sums of `loss`, `count`, scores and tallies."""
     ...
 
   def predictions(self, logits: jax.Array) -> jax.Array:
     """[batch], or [batch, height, width]: what is compared between two views."""
     ...
 
-  def smooth_score(self, logits: jax.Array, batch: Batch) -> jax.Array:
-    """[batch]: how right an output is, without the steps of a decision."""
-    ...
+
+# (key, uint8 images [batch, height, width, channels], labels) -> both, augmented.
+Augmentation = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 
 
 def make_train_step(
@@ -75,13 +90,15 @@ def make_train_step(
     optimizer: of the parameters.
     task: losses and metrics.
     normalization: of uint8 images.
-    augmentation: of uint8 images.
+    augmentation: of uint8 images and their labels; such as
+      `symjax.training.images.Augmentation`.
     penalty: a scalar of the parameters that is added to the loss.
     auxiliary_weight: times the loss of each `auxiliary_logits` that the model sows
       into `intermediates`; the sum is added to the loss.
 
   Returns:
-    The step. Its metrics are means over the global batch before the update:
+    The step. Its metrics are means over the labels of the global batch before the
+    update:
     `train_loss`, one `train_<score>` for each of the task's, `penalty` and
     `auxiliary_loss` (not yet weighted) where there are such, and `gradient_norm`, the
     norm of the gradient of all that is minimised.
@@ -92,7 +109,12 @@ def make_train_step(
     key = jax.random.fold_in(jax.random.key(state.seed), 1)
     key = jax.random.fold_in(key, state.step)
     augmentation_key, dropout_key, phase_key = jax.random.split(key, 3)
-    images = normalization(augmentation(augmentation_key, batch['image']))
+    images, labels = augmentation(augmentation_key, batch['image'], batch['label'])
+    images, batch = normalization(images), {**batch, 'label': labels}
+    count = jnp.maximum(task.counts(batch).sum(), 1)  # All pixels may be ignored.
+
+    def mean(values: jax.Array) -> jax.Array:
+      return values.sum() / count.astype(values.dtype)
 
     def objective(params: Any) -> tuple[jax.Array, tuple[Any, Metrics]]:
       logits, updated = model.apply(
@@ -102,13 +124,13 @@ def make_train_step(
         mutable=['batch_stats', 'intermediates'],
         rngs={'dropout': dropout_key, 'phase': phase_key},
       )
-      loss = task.losses(logits, batch).mean()
+      loss = mean(task.losses(logits, batch))
       scores = task.scores(logits, batch)
-      metrics = {f'train_{name}': value.mean() for name, value in scores.items()}
+      metrics = {f'train_{name}': mean(value) for name, value in scores.items()}
       metrics['train_loss'] = loss
       heads = updated.get('intermediates', {}).get('auxiliary_logits', ())
       if heads:
-        auxiliary = [task.losses(head, batch).mean() for head in heads]
+        auxiliary = [mean(task.losses(head, batch)) for head in heads]
         metrics['auxiliary_loss'] = sum(auxiliary[1:], start=auxiliary[0])
         loss += auxiliary_weight * metrics['auxiliary_loss']
       if penalty is not None:
@@ -136,35 +158,51 @@ def make_eval_step(
   """A pure (state, batch) -> sums over the global batch.
 
   Returns:
-    The step. It returns `count`, and the sum of `loss` and of each of the task's
-    scores, over the examples whose `mask` is true.
+    The step. It returns the sums of `loss`, `count`, and each of the task's scores and
+    tallies, over the examples whose `mask` is true.
   """
 
   def step(state: TrainState, batch: Batch) -> Metrics:
     images = normalization(batch['image'])
     logits: Any = model.apply(state.variables, images, train=False)
     mask = batch['mask']
-    values = {'loss': task.losses(logits, batch), **task.scores(logits, batch)}
-    # A padded example may hold anything, so it is left out, not multiplied by 0.
-    sums = {name: jnp.where(mask, value, 0).sum() for name, value in values.items()}
-    return sums | {'count': mask.sum()}
+    values = {
+      'loss': task.losses(logits, batch),
+      'count': task.counts(batch),
+      **task.scores(logits, batch),
+      **task.tallies(logits, batch),
+    }
+
+    def total(value: jax.Array) -> jax.Array:
+      # A padded example may hold anything, so it is left out, not multiplied by 0.
+      real = mask.reshape(-1, *(1,) * (value.ndim - 1))
+      return jnp.where(real, value, 0).sum(axis=0)
+
+    return {name: total(value) for name, value in values.items()}
 
   return step
 
 
 def evaluate(
   eval_step: Callable[[TrainState, Batch], Metrics],
+  task: Task,
   state: TrainState,
-  batches: Any,
-) -> dict[str, float]:
-  """Means over a whole split, each example counted once.
+  batches: Iterable[Batch],
+) -> dict[str, Any]:
+  """Metrics of a whole split, each example counted once.
+
+  Args:
+    eval_step: from `make_eval_step`, jitted.
+    task: of the step.
+    state: of the network.
+    batches: that together hold the split, with `mask`.
 
   Returns:
-    `test_<name>` of every sum that the step returns.
+    `test_<name>` of each of the task's metrics.
   """
-  totals: dict[str, float] = {}
+  totals: dict[str, np.ndarray] = {}
   for batch in batches:
     for name, value in jax.device_get(eval_step(state, batch)).items():
-      totals[name] = totals.get(name, 0.0) + float(value)
-  count = totals.pop('count')
-  return {f'test_{name}': total / count for name, total in totals.items()}
+      # In float64, because counts of pixels outgrow what the device adds up exactly.
+      totals[name] = totals.get(name, np.float64(0.0)) + np.asarray(value, np.float64)
+  return {f'test_{name}': value for name, value in task.metrics(totals).items()}

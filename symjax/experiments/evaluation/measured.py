@@ -2,28 +2,22 @@
 
 import dataclasses
 import functools
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 
-from symjax import data
-from symjax.data import Dataset
 from symjax.errors import UserError
 from symjax.experiments.data import load_scenes
 from symjax.experiments.evaluation.measures import MEASURES, measures_of
+from symjax.experiments.evaluation.visit import Arrays, Batch, See, join, visit
 from symjax.experiments.subject import Subject
-from symjax.progress import progress
 from symjax.symmetry import agreement, shift_protocol, views
-from symjax.training import devices
 from symjax.training.images import Normalization
 from symjax.training.step import Task
-
-Arrays = dict[str, Any]
+from symjax.training.tasks import OfImages
 
 
 class Seen(NamedTuple):
@@ -66,61 +60,40 @@ class Measured:
 def measure(subject: Subject) -> Measured:
   """Looks at each test image in every view.
 
-  The images are split over all devices, in batches of the training's size. The network
-  is compiled once, and called once for every view.
-
   Raises:
     UserError: the batch does not divide among the devices, the scenes cannot be had,
       or the network gives numbers that are not finite.
   """
-  setup, config = subject.setup, subject.config
+  setup = subject.setup
   height, width, _ = setup.normalization.output_shape(subject.test.images.shape[1:])
   size = (height, width)
   side = height + shift_protocol.shift_margins(size)[0]  # Cut images are squares.
-  scenes = load_scenes(config['data'], side, *subject.folders)
-
-  mesh = devices.make_mesh(config['train']['batch_size'])
-  variables = jax.device_put(subject.variables, devices.replicated(mesh))
-  see = jax.jit(functools.partial(_see, setup.model, setup.task))
-  found = []
-  for batch in _batches(subject, scenes):
-    placed = devices.place_batch(mesh, batch)
-    images, larger = _seen(placed, setup.normalization, size)
-    numbers = _look(
-      functools.partial(see, variables, placed), placed['place'], images, larger, size
-    )
-    found.append(_only(jax.device_get(numbers), batch['mask']))
-  whole = jax.tree.map(lambda *parts: np.concatenate(parts, axis=-1), *found)
-  if not np.isfinite(whole['diagonal']).all():
+  scenes = load_scenes(subject.config['data'], side, *subject.folders)
+  look = functools.partial(
+    _look,
+    jax.jit(functools.partial(_read, of_images(setup.task))),
+    setup.normalization,
+    size,
+  )
+  found = join(list(visit(subject, look, scenes)))
+  if not np.isfinite(found['diagonal']).all():
     # Labels would be chosen of them all the same, and agree.
     raise UserError(
       f'{subject.name} gives NaN or infinity on {subject.test.name}; look at its '
       'weights, or give others'
     )
-  return Measured(size, 'extended' if scenes is None else 'resized', **whole)
-
-
-def _only(numbers: Arrays, real: np.ndarray) -> Arrays:
-  """Arrays [..., batch] without the images that fill up a batch."""
-  return jax.tree.map(lambda leaf: leaf[..., real], numbers)
-
-
-def _batches(
-  subject: Subject, scenes: Dataset | None
-) -> Iterator[dict[str, np.ndarray]]:
-  """Batches of the test split, with `place` and, where there are any, `scene`."""
-  size = subject.config['train']['batch_size']
-  count = math.ceil(len(subject.test.images) / size)
-  batches = data.evaluation_batches(subject.test, size)
-  larger = data.evaluation_batches(scenes, size) if scenes is not None else None
-  for i in progress(range(count), f'evaluating {subject.name}'):
-    batch = next(batches) | {'place': np.arange(i * size, (i + 1) * size)}
-    yield batch if larger is None else batch | {'scene': next(larger)['image']}
+  return Measured(
+    size,
+    'extended' if scenes is None else 'resized',
+    found['scores'],
+    {name: shares.T for name, shares in found['agreements'].items()},
+    found['diagonal'].T,
+  )
 
 
 @functools.partial(jax.jit, static_argnames=('normalization', 'size'))
 def _seen(
-  batch: Mapping[str, jax.Array], normalization: Normalization, size: tuple[int, int]
+  batch: Batch, normalization: Normalization, size: tuple[int, int]
 ) -> tuple[jax.Array, jax.Array]:
   """The images and their scenes, normalised."""
   images = normalization(batch['image'])
@@ -130,15 +103,22 @@ def _seen(
   return images, views.extended(images, shift_protocol.shift_margins(size))
 
 
-def _see(
-  model: nn.Module,
-  task: Task,
-  variables: Any,
-  batch: Mapping[str, jax.Array],
-  view: jax.Array,
-) -> Seen:
-  """What the network makes of one view of a batch; compiled once for all of them."""
-  outputs: Any = model.apply(variables, view, train=False)
+def of_images(task: Task) -> OfImages:
+  """The task, if it is of one label an image.
+
+  Raises:
+    UserError: it is not.
+  """
+  if not isinstance(task, OfImages):
+    raise UserError(
+      'this is measured of networks that say one thing of an image, and a segmentation '
+      'says one of each pixel; run.evaluate measures it'
+    )
+  return task
+
+
+def _read(task: OfImages, outputs: Any, batch: Batch) -> Seen:
+  """What the outputs for one view of a batch say."""
   return Seen(
     task.predictions(outputs),
     task.scores(outputs, batch),
@@ -147,22 +127,28 @@ def _see(
 
 
 def _look(
-  see: Callable[[jax.Array], Seen],
-  places: jax.Array,
-  images: jax.Array,
-  scenes: jax.Array,
+  read: Callable[[Any, Batch], Seen],
+  normalization: Normalization,
   size: tuple[int, int],
+  see: See,
+  batch: Batch,
 ) -> Arrays:
-  """The fields of `Measured` for one batch."""
-  upright = see(images)
+  """Of one batch `scores` and `agreements` by name, and `diagonal`."""
+  images, scenes = _seen(batch, normalization, size)
+
+  def seen(view: jax.Array) -> Seen:
+    return read(see(view), batch)
+
+  upright = seen(images)
+  places = batch['place']
   predictions: dict[str, list[tuple[jax.Array, jax.Array]]] = {}
   for name, how in measures_of(size).items():
     predictions[name] = []
     for repeat in range(how.repeats):
       shown = scenes if how.on_scenes else images
       first, second = _pair(shown, repeat, places, name, size)
-      before = see(first).predictions if how.drawn else upright.predictions
-      predictions[name].append((before, see(second).predictions))
+      before = seen(first).predictions if how.drawn else upright.predictions
+      predictions[name].append((before, seen(second).predictions))
   windows = [
     _window(scenes, np.array(offset, np.int32), size)
     for offset in shift_protocol.diagonal_offsets(size)
@@ -170,7 +156,7 @@ def _look(
   return {
     'scores': upright.scores,
     'agreements': _agreements(predictions, places, size),
-    'diagonal': np.stack([jax.device_get(see(w).smooth_score) for w in windows]),
+    'diagonal': np.stack([jax.device_get(seen(w).smooth_score) for w in windows], 1),
   }
 
 
@@ -189,13 +175,14 @@ def _agreements(
   places: jax.Array,
   size: tuple[int, int],
 ) -> dict[str, jax.Array]:
-  """Name -> [repeats, batch], of the predictions of every pair of views."""
+  """Name -> [batch, repeats], of the predictions of every pair of views."""
   return {
     name: jnp.stack(
       [
-        agreement(*pair, MEASURES[name].views(jnp.asarray(repeat), places, size))
+        agreement(*pair, MEASURES[name].views(jnp.asarray(repeat), places, size)).shares
         for repeat, pair in enumerate(pairs)
-      ]
+      ],
+      axis=1,
     )
     for name, pairs in predictions.items()
   }

@@ -12,6 +12,7 @@ from symjax.experiments.table2.methods import Method, get_method
 from symjax.experiments.table2.protocol import Protocol
 from symjax.models import ArchBN
 from symjax.optim import BOLD_DRIVERS, BoldDriverState
+from symjax.training.batch_norm import observe
 
 
 class Images(NamedTuple):
@@ -45,7 +46,7 @@ class Cell:
 
   Attributes:
     protocol: of all runs.
-    model: the network, without momentum in its statistics.
+    model: the network.
     method: of updates.
   """
 
@@ -166,7 +167,7 @@ class Cell:
     reduce = jnp.sum if self.protocol.loss_reduction == 'sum' else jnp.mean
 
     def objective(params: Any, batch: jax.Array) -> tuple[jax.Array, jax.Array]:
-      logits, _ = self._normalised_by_batch(params, pool, batch)
+      logits, _ = observe(self.model, params, _pixels(pool, batch))
       losses = optax.softmax_cross_entropy_with_integer_labels(
         logits, pool.labels[batch]
       )
@@ -183,23 +184,11 @@ class Cell:
     (params, opt_state), costs = lax.scan(step, (state.params, state.opt_state), order)
     return RunState(params, opt_state, state.driver), costs.mean()
 
-  def _normalised_by_batch(
-    self, params: Any, split: Images, indices: jax.Array
-  ) -> tuple[jax.Array, Any]:
-    """Logits [n, classes] under the statistics of these images, and those."""
-    logits, updated = self.model.apply(
-      {'params': params},
-      _pixels(split, indices),
-      train=True,
-      mutable=['batch_stats'],
-    )
-    return logits, updated['batch_stats']
-
   def _statistics(
     self, params: Any, pool: Images, train: jax.Array
   ) -> tuple[Any, jax.Array]:
     """BatchNorm's exact statistics over the training split, and the error on it."""
-    logits, statistics = self._normalised_by_batch(params, pool, train)
+    logits, statistics = observe(self.model, params, _pixels(pool, train))
     return statistics, _error_of(logits, pool.labels[train])
 
   def _error(
@@ -216,8 +205,7 @@ def make_cell(protocol: Protocol, depth: int, method: str, num_classes: int) -> 
   Raises:
     UserError: a depth or a method that does not exist.
   """
-  model = ArchBN(num_classes, depth, statistics_momentum=0.0)
-  return Cell(protocol, model, get_method(method))
+  return Cell(protocol, ArchBN(num_classes, depth), get_method(method))
 
 
 def _pixels(split: Images, indices: jax.Array) -> jax.Array:

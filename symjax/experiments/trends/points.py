@@ -10,6 +10,8 @@ from symjax.experiments.results import headline_of
 from symjax.experiments.workdir import Workdir
 
 PUBLISHED = ('fine_tuned', 'from_scratch')  # Of the anti-aliased networks.
+# Of the scale from 0 to 1, on which more is better; name in a record -> in words.
+_METRICS = {'test_accuracy': 'accuracy', 'test_miou': 'mean IoU'}
 _FILE = Path(__file__).parent / 'zhang2019.json'
 
 
@@ -20,14 +22,16 @@ class Point:
   Attributes:
     group: whose trend line it belongs to.
     name: that tells it apart within its group.
-    accuracy: share of test images.
-    consistency: likewise.
+    accuracy: share of test images; of segmentations, the mean IoU.
+    consistency: share of test images, or of the pixels of one.
+    metric: what `accuracy` is, in words.
   """
 
   group: str
   name: str
   accuracy: float
   consistency: float
+  metric: str = 'accuracy'
 
 
 def published_points(which: str) -> list[Point]:
@@ -67,8 +71,8 @@ def evaluated_points(
     by: config keys, such as 'model.padding'; those with the same values form a group.
 
   Raises:
-    UserError: a folder without an evaluation, an evaluation without accuracy or this
-      consistency, or a config without one of the keys.
+    UserError: a folder without an evaluation, an evaluation without accuracy or mean
+      IoU or without this consistency, or a config without one of the keys.
   """
   return [_point(Workdir(Path(path)), measure, by) for path in folders]
 
@@ -81,8 +85,9 @@ def _point(folder: Workdir, measure: str, by: Sequence[str]) -> Point:
     )
   record = records.read_object(folder.evaluation, 'consistency', 'config')
   metric = headline_of(record)
-  if metric != 'test_accuracy':
-    raise UserError(f'{folder.evaluation} has no accuracy: it has {metric}')
+  if metric not in _METRICS:
+    wanted = ' and no '.join(_METRICS.values())
+    raise UserError(f'{folder.evaluation} has no {wanted}: it has {metric}')
   known = record['consistency']
   if measure not in known:
     raise UserError(
@@ -101,4 +106,5 @@ def _point(folder: Workdir, measure: str, by: Sequence[str]) -> Point:
     folder.path.name,
     record[metric]['mean'],
     known[measure]['mean'],
+    _METRICS[metric],
   )

@@ -28,14 +28,21 @@ def report_trends(
     source: where the numbers are from, for the caption.
 
   Returns:
-    What `trends.json` holds: `measure`, `source`, `points`, `lines` by group, and
-    `comparisons`, each with the fields of `Offset`, `first` and `second`, `p_holm`,
-    how many points of the `first` lie `above` the line of the second, and how many of
-    its points lie at accuracies where that line was fitted (`within`).
+    What `trends.json` holds: `measure`, `metric`: what accuracy is, in words, `source`,
+    `points`, `lines` by group, and `comparisons`, each with the fields of `Offset`,
+    `first` and `second`, `p_holm`, how many points of the `first` lie `above` the line
+    of the second, and how many of its points lie at accuracies where that line was
+    fitted (`within`).
 
   Raises:
-    UserError: no group has a line.
+    UserError: no group has a line, or networks are not measured by one metric.
   """
+  metrics = sorted({point.metric for point in points})
+  if len(metrics) > 1:
+    raise UserError(
+      f'some of the networks have {" and others ".join(metrics)}; compare those of one '
+      'task'
+    )
   groups: dict[str, list[Point]] = {}
   for point in points:
     groups.setdefault(point.group, []).append(point)
@@ -62,6 +69,7 @@ def report_trends(
     comparison['p_holm'] = p
   record = {
     'measure': measure,
+    'metric': metrics[0],
     'source': source,
     'points': [dataclasses.asdict(point) for point in points],
     'lines': {name: dataclasses.asdict(line) for name, line in lines.items()},
@@ -72,8 +80,8 @@ def report_trends(
   figures.trend_lines(
     record,
     folder / 'figures' / 'trends.png',
-    f'{source}: {measure.replace("_", " ")} consistency against accuracy, and the '
-    'least squares line of every group, dotted where none of its networks are.',
+    f'{source}: {measure.replace("_", " ")} consistency against {metrics[0]}, and '
+    'the least squares line of every group, dotted where none of its networks are.',
   )
   records.write_json(folder / 'trends.json', record)
   return record
@@ -102,7 +110,7 @@ def _coordinates(points: Sequence[Point]) -> Points:
 def trends_table(record: Mapping[str, Any]) -> str:
   """The comparisons as a Markdown table; distances are in percentage points."""
   head = (
-    'group', 'against', 'above at equal accuracy (95% interval)', 'p (Holm)',
+    'group', 'against', f'above at equal {record["metric"]} (95% interval)', 'p (Holm)',
     'parallel, p', 'points above the line', 'of them within its range',
   )  # fmt: skip
   rows = []

@@ -1,0 +1,58 @@
+r"""SegNet-Basic on CamVid by plain SGD: the other side of document B's section 5, which
+trains it by plain unit-norm updates ("UN") for 100 epochs and shows pictures.
+
+    python -m run.train --config=configs/camvid_segnet.py --manual_dir=DIR
+    python -m run.train --config=configs/camvid_segnet.py --manual_dir=DIR \
+      --config.optimizer.name=unit_norm
+
+DIR holds the folders and lists of the SegNet tutorial, with images of any one size.
+Document B gives no rate and no weights of classes: these are the tutorial's rate and
+median frequencies. `:tutorial` is the tutorial's whole recipe, with momentum and decay.
+Both methods have the normalisation of test time recomputed over the training split.
+
+`:cpu` is for two CPU cores, in well under 20 minutes: images of 90x120 pixels, a
+quarter of the channels, 30 epochs and a falling rate. `README.md` beside this has what
+it reached.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+
+def get_config(variant: str = '') -> ConfigDict:
+  """Variants: '', 'tutorial', 'cpu' and 'smoke'."""
+  config = base.get_segmentation('segnet')
+  config.data.name = 'camvid'
+  config.data.mean = (0.0, 0.0, 0.0)  # Its first layer is for pixels of 0 to 255.
+  config.data.std = (1 / 255, 1 / 255, 1 / 255)
+  config.task.class_weights = 'median_frequency'
+  config.model.encoder = 'basic'
+  config.model.width = 1.0
+  config.optimizer.learning_rate = 0.1
+  config.optimizer.momentum = 0.0
+  config.optimizer.weight_decay = 0.0
+  config.schedule.name = 'constant'
+  config.schedule.warmup_epochs = 0.0
+  config.train.batch_size = 4
+  config.train.epochs = 100.0
+  config.train.recalibrate_batch_norm = True
+  return base.choose(variant, config, tutorial=tutorial, cpu=cpu)
+
+
+def tutorial(config: ConfigDict) -> ConfigDict:
+  """The authors' solver and weights of classes: 10,000 steps, here 9,999."""
+  config.task.class_weights = 'segnet_camvid'
+  config.optimizer.momentum = 0.9
+  config.optimizer.weight_decay = 5e-4
+  config.train.epochs = 109.0
+  return config
+
+
+def cpu(config: ConfigDict) -> ConfigDict:
+  """Half the side of 240x180 images, a quarter of the channels, fewer epochs."""
+  config.data.image_size = (90, 120)
+  config.model.width = 0.25
+  config.schedule.name = 'poly'
+  config.train.epochs = 30.0
+  return config
