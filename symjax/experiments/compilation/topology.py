@@ -1,0 +1,53 @@
+"""A TPU slice without the TPU: its chips, to compile for."""
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from jax.experimental import topologies
+
+from symjax.errors import UserError
+from symjax.experiments.compilation.chips import CHIPS, Chip
+
+# libtpu looks for a machine around it, and narrates.
+_ENVIRONMENT = {
+  'TPU_SKIP_MDS_QUERY': '1',
+  'TPU_ACCELERATOR_TYPE': 'v5litepod-8',
+  'TPU_WORKER_HOSTNAMES': 'localhost',
+  'TPU_MIN_LOG_LEVEL': '3',
+  'TPU_STDERR_LOG_LEVEL': '3',
+  'TF_CPP_MIN_LOG_LEVEL': '3',
+}
+
+
+def find_slice(topology: str) -> tuple[Chip, Sequence[Any]]:
+  """The chip of a slice, and the slice's devices, which can be compiled for.
+
+  Args:
+    topology: such as 'v5e:16x16'.
+
+  Raises:
+    UserError: there is no such slice, or libtpu is not installed.
+  """
+  kind, _, shape = topology.partition(':')
+  if kind not in CHIPS:
+    raise UserError(
+      f'--topology={topology}: give CHIP:SHAPE, such as v5e:16x16, with a chip of '
+      f'{", ".join(CHIPS)}'
+    )
+  chip = CHIPS[kind]
+  if shape not in chip.slices:
+    raise UserError(
+      f'--topology={topology}: there is no such slice of {kind}; choose from '
+      f'{", ".join(chip.slices)}'
+    )
+  if importlib.util.find_spec('libtpu') is None:
+    raise UserError(
+      "the compiler of TPUs, libtpu, is not installed: pip install 'symjax[tpu-"
+      "compile]' (from a clone: pip install -e '.[tpu-compile]')"
+    )
+  for name, value in _ENVIRONMENT.items():
+    os.environ.setdefault(name, value)
+  described = topologies.get_topology_desc(platform='tpu', topology_name=topology)
+  return chip, described.devices
