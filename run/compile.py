@@ -11,6 +11,7 @@ largest batch that fits. It needs neither data nor weights, but libtpu, from
 import shlex
 import sys
 
+import jax
 from absl import flags
 
 from run import command
@@ -30,6 +31,7 @@ flags.mark_flag_as_required('topology')
 
 def main() -> None:
   """Compiles, and says what came out."""
+  jax.config.update('jax_platforms', 'cpu')  # A TPU here may be at work: leave it be.
   topology = str(_TOPOLOGY.value)
   name = f'{command.default_workdir()}-compile-{topology.replace(":", "-")}'
   out = command.local_folder(_OUT.value or name)

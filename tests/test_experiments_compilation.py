@@ -202,7 +202,8 @@ def bytes_of(description, purpose):
 
 def test_each_gradient_is_reduced_once_in_its_own_dtype(steps, train):
   leaves = jax.tree.leaves_with_path(steps.state.params)
-  kernels = [leaf for path, leaf in leaves if 'bn' not in str(path)]
+  scaled = {path[:-1] for path, _ in leaves if path[-1].key == 'scale'}
+  kernels = [leaf for path, leaf in leaves if path[:-1] not in scaled]
   own = nbytes(steps.state.params) - nbytes(kernels)
   assert steps.normalized and own == 4 * steps.normalization_parameters > 0
   assert bytes_of(train, 'gradients') == nbytes(kernels)

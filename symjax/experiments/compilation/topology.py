@@ -5,13 +5,16 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 from jax.experimental import topologies
 
 from symjax.errors import UserError
 from symjax.experiments.compilation.chips import CHIPS, Chip
 
-# libtpu looks for a machine around it, and narrates.
+# libtpu looks for a machine around it, and narrates; it guards the chips that there
+# might be by a lock, and here touches none.
 _ENVIRONMENT = {
+  'ALLOW_MULTIPLE_LIBTPU_LOAD': '1',
   'TPU_SKIP_MDS_QUERY': '1',
   'TPU_ACCELERATOR_TYPE': 'v5litepod-8',
   'TPU_WORKER_HOSTNAMES': 'localhost',
@@ -28,7 +31,7 @@ def find_slice(topology: str) -> tuple[Chip, Sequence[Any]]:
     topology: such as 'v5e:16x16'.
 
   Raises:
-    UserError: there is no such slice, or libtpu is not installed.
+    UserError: there is no such slice, or libtpu is not installed or does not load.
   """
   kind, _, shape = topology.partition(':')
   if kind not in CHIPS:
@@ -49,5 +52,9 @@ def find_slice(topology: str) -> tuple[Chip, Sequence[Any]]:
     )
   for name, value in _ENVIRONMENT.items():
     os.environ.setdefault(name, value)
-  described = topologies.get_topology_desc(platform='tpu', topology_name=topology)
+  try:
+    described = topologies.get_topology_desc(platform='tpu', topology_name=topology)
+  except jax.errors.JaxRuntimeError as error:
+    reason = ' '.join(str(error).split())
+    raise UserError(f'libtpu cannot describe {topology}: {reason}') from error
   return chip, described.devices
