@@ -1,6 +1,8 @@
 """The splits of a config's `data` group."""
 
+import contextlib
 import dataclasses
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -91,7 +93,8 @@ def blank_split(group: Mapping[str, Any], data_dir: str | None) -> data.Dataset:
   kind, num_classes = task.kind, task.num_classes
   if recipe:
     blank = np.zeros((1, *shape), np.uint8), np.zeros(1, np.int32)
-    shape = recipe.make('train', *blank)[0].shape[1:]
+    with contextlib.redirect_stderr(io.StringIO()):  # It tells how far it is.
+      shape = recipe.make('train', *blank)[0].shape[1:]
     kind, num_classes = 'classification', recipe.num_classes
   splits = builder.info.splits or {}
   known = splits['train'].num_examples if 'train' in splits else _SUPPOSED_EXAMPLES
