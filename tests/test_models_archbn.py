@@ -75,3 +75,9 @@ def test_statistics_are_exact_without_momentum(key, float64, standard_promotion)
 def test_what_makes_no_archbn_is_named(options, complaint):
   with pytest.raises(UserError, match=complaint):
     get_model('archbn', 10, **options)
+
+
+def test_any_algorithm_of_convolutions_will_do():
+  """It changes no network, and programs choose it for all alike."""
+  policy = ConvPolicy(algorithm='xla')
+  assert get_model('archbn', 10, policy=policy).policy == policy
