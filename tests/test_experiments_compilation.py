@@ -12,6 +12,7 @@ import pytest
 from symjax.data.fake import fake_dataset
 from symjax.errors import UserError
 from symjax.experiments.compilation import compilation_table, compile_config, hlo
+from symjax.experiments.compilation import compile as compilation
 from symjax.experiments.compilation.chips import CHIPS, Chip
 from symjax.experiments.compilation.collectives import (
   Transfer,
@@ -25,7 +26,7 @@ from symjax.experiments.compilation.largest_batch import find_largest_batch
 from symjax.experiments.compilation.program import describe_program
 from symjax.experiments.compilation.roofline import make_roofline
 from symjax.experiments.compilation.steps import make_steps
-from symjax.experiments.compilation.topology import find_slice
+from symjax.experiments.compilation.topology import Slice, find_slice
 from symjax.experiments.data import blank_split
 from symjax.experiments.setup import build_for
 from symjax.training.devices import make_mesh
@@ -302,6 +303,26 @@ def test_a_missing_compiler_names_its_extra(monkeypatch):
   monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
   with pytest.raises(UserError, match=r"pip install 'symjax\[tpu-compile\]'"):
     find_slice('v5e:2x4')
+
+
+def test_a_compilation_leaves_its_record_and_its_tables(tmp_path, monkeypatch, capsys):
+  """From the config to the file, on the devices here in place of a slice's."""
+  here = Slice(CHIP, jax.devices(), 'a compiler')
+  monkeypatch.setattr(compilation, 'find_slice', lambda topology: here)
+  config = config_of('mnist_connected', 'smoke')
+  config['model'] |= {'features': (4,), 'head': 'average'}
+  config['data']['name'] = 'mnist'
+  with jax.numpy_dtype_promotion('standard'):
+    record = compile_config(config, 'v5e:2x2', tmp_path, 1, str(tmp_path), 'a command')
+  assert json.loads((tmp_path / 'compile.json').read_text()) == record
+  assert (record['chips'], record['compiler']) == (len(here.devices), 'a compiler')
+  assert record['largest_batch']['compilations'] == 1
+  assert capsys.readouterr().err.count('compiled the train step') == 2
+  text = compilation_table(record)
+  assert f'{record["parameters"]:,} parameters: each once' in text
+  assert 'bound by' in text and '1 further compilations' in text
+  missing = compilation_table(record | {'train': None})
+  assert 'does not fit' in missing and 'gradients' not in missing
 
 
 needs_libtpu = pytest.mark.skipif(

@@ -1,7 +1,7 @@
 """The steps of a config, compiled for a TPU slice, and what their programs say."""
 
 import dataclasses
-import importlib.metadata
+import functools
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -53,16 +53,17 @@ def compile_config(
     `normalization_parameters`: those of modules with batch statistics; `train` and
     `eval`: what `describe_program` returns, with `compile_seconds`, or null where the
     batch does not fit; `largest_batch`, as `LargestBatch` has it; `command`;
-    `libtpu`, its version; and where all comes from.
+    `compiler`; and where all comes from.
 
   Raises:
     UserError: a config that makes no experiment, or a slice that does not exist.
   """
   if compilations < 0:
     raise UserError(f'--compilations={compilations}; give 0 or more')
-  chip, slice_devices = find_slice(topology)
-  batch_size, chips = config['train']['batch_size'], len(slice_devices)
-  mesh = devices.make_mesh(batch_size, slice_devices)
+  found = find_slice(topology)
+  chip, chips = found.chip, len(found.devices)
+  batch_size = config['train']['batch_size']
+  mesh = devices.make_mesh(batch_size, found.devices)
   origin = provenance()  # Of the code that compiles: the tree may change meanwhile.
   with precision(config):
     blank = blank_split(config['data'], data_dir)
@@ -79,40 +80,45 @@ def compile_config(
       compiled, seconds = _timed(compile_step, name, batch_size)
       described[name] = None
       if compiled:
-        found = describe_program(compiled, chip, chips, steps.normalized)
-        described[name] = {**found, 'compile_seconds': seconds}
+        described[name] = {
+          **describe_program(compiled, chip, chips, steps.normalized),
+          'compile_seconds': seconds,
+        }
 
     def peak(per_chip: int) -> int | None:
       compiled, _ = _timed(steps.compile_train, 'train', per_chip * chips)
       return peak_bytes(compiled) if compiled else None
 
     train = described['train']
-    largest = find_largest_batch(
+    search = functools.partial(
+      find_largest_batch,
       peak,
       batch_size // chips,
       train['memory']['peak'] if train else None,
       chip.hbm_bytes,
-      compilations,
     )
-  record = {
-    'topology': topology,
-    'chips': chips,
-    'chip': dataclasses.asdict(chip),
-    'model': config['model']['name'],
-    'dtype': config['model']['dtype'],
-    'image_shape': list(setup.image_shape),
-    'batch_size': batch_size,
-    'parameters': steps.parameters,
-    'normalization_parameters': steps.normalization_parameters,
-    **described,
-    'largest_batch': largest.as_json(chips),
-    'command': command,
-    'libtpu': importlib.metadata.version('libtpu'),
-    **origin,
-  }
-  folder = Workdir(Path(out))
-  folder.path.mkdir(parents=True, exist_ok=True)
-  records.write_json(folder.compilation, record)
+    record = {
+      'topology': topology,
+      'chips': chips,
+      'chip': dataclasses.asdict(chip) | {'slices': list(chip.slices)},
+      'model': config['model']['name'],
+      'dtype': config['model']['dtype'],
+      'image_shape': list(setup.image_shape),
+      'batch_size': batch_size,
+      'parameters': steps.parameters,
+      'normalization_parameters': steps.normalization_parameters,
+      **described,
+      'largest_batch': search(0).as_json(chips),
+      'command': command,
+      'compiler': found.compiler,
+      **origin,
+    }
+    folder = Workdir(Path(out))
+    folder.path.mkdir(parents=True, exist_ok=True)
+    records.write_json(folder.compilation, record)
+    if compilations:  # They may take long: what is known is there to read meanwhile.
+      record['largest_batch'] = search(compilations).as_json(chips)
+      records.write_json(folder.compilation, record)
   return record
 
 

@@ -1,5 +1,7 @@
 """A TPU slice without the TPU: its chips, to compile for."""
 
+import dataclasses
+import importlib.metadata
 import importlib.util
 import os
 from collections.abc import Sequence
@@ -24,8 +26,23 @@ _ENVIRONMENT = {
 }
 
 
-def find_slice(topology: str) -> tuple[Chip, Sequence[Any]]:
-  """The chip of a slice, and the slice's devices, which can be compiled for.
+@dataclasses.dataclass(frozen=True)
+class Slice:
+  """Chips that work together.
+
+  Attributes:
+    chip: of each.
+    devices: one a chip; they can be compiled for, and nothing else.
+    compiler: its name and version.
+  """
+
+  chip: Chip
+  devices: Sequence[Any]
+  compiler: str
+
+
+def find_slice(topology: str) -> Slice:
+  """A slice by its name.
 
   Args:
     topology: such as 'v5e:16x16'.
@@ -57,4 +74,5 @@ def find_slice(topology: str) -> tuple[Chip, Sequence[Any]]:
   except jax.errors.JaxRuntimeError as error:
     reason = ' '.join(str(error).split())
     raise UserError(f'libtpu cannot describe {topology}: {reason}') from error
-  return chip, described.devices
+  compiler = f'libtpu {importlib.metadata.version("libtpu")}'
+  return Slice(chip, described.devices, compiler)
