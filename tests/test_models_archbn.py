@@ -63,3 +63,9 @@ def test_the_forward_pass_is_fig_1(key, float64, standard_promotion):
 def test_what_makes_no_archbn_is_named(options, complaint):
   with pytest.raises(UserError, match=complaint):
     get_model('archbn', 10, **options)
+
+
+def test_any_algorithm_of_convolutions_will_do():
+  """It changes no network, and programs choose it for all alike."""
+  policy = ConvPolicy(algorithm='xla')
+  assert get_model('archbn', 10, policy=policy).policy == policy

@@ -1,14 +1,20 @@
 """The splits of a config's `data` group."""
 
+import contextlib
 import dataclasses
+import io
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from symjax import data
 from symjax.data import builders, derived, folders, prepared
 from symjax.errors import UserError
 
 _FAKE_COUNTS = 10  # Different labels, where made-up images stand in for counts.
+# Of a training split, where only the prepared set would say. No shape depends on it.
+_SUPPOSED_EXAMPLES = 50_000
 
 
 def image_size(group: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -84,6 +90,50 @@ def load_scenes(
   if None not in task.shape or task.kind == 'segmentation':
     return None
   return _limited(group, 'test', data_dir, manual_dir, (side, side))
+
+
+def blank_split(group: Mapping[str, Any], data_dir: str | None) -> data.Dataset:
+  """Black images of the shape and with the classes that the training split has.
+
+  They take no memory, and neither the set nor anything of it has to be at hand.
+
+  Args:
+    group: the config's `data`.
+    data_dir: where TFDS keeps its data sets; None is TFDS's own default.
+
+  Raises:
+    UserError: there is no such set, or its images vary in size and `image_size` is
+      None.
+  """
+  recipe, source = derived.find(group['name']), derived.source_of(group['name'])
+  folder = folders.data_directory(data_dir)
+  builder = prepared.find(source, folder) or builders.make_builder(source, folder)
+  task = prepared.labelled(builder.info)
+  if None in task.shape and group['image_size'] is None:
+    raise UserError(
+      f'the images of {group["name"]} vary in size: give data.image_size, in pixels'
+    )
+  shape = tuple(side or group['image_size'] for side in task.shape)
+  kind, num_classes = task.kind, task.num_classes
+  if recipe:
+    blank = np.zeros((1, *shape), np.uint8), np.zeros(1, np.int32)
+    with contextlib.redirect_stderr(io.StringIO()):  # It tells how far it is.
+      shape = recipe.make('train', *blank)[0].shape[1:]
+    kind, num_classes = 'classification', recipe.num_classes
+  splits = builder.info.splits or {}
+  known = splits['train'].num_examples if 'train' in splits else _SUPPOSED_EXAMPLES
+  count = group['train_examples'] or known
+  labels = (count, *shape[:2]) if kind == 'segmentation' else (count,)
+  label_type = np.uint8 if kind == 'segmentation' else np.int32
+  return data.Dataset(
+    group['name'],
+    'train',
+    np.broadcast_to(np.uint8(0), (count, *shape)),
+    np.broadcast_to(label_type(0), labels),
+    num_classes,
+    f'black images in place of {group["name"]}',
+    kind,
+  )
 
 
 def _limited(

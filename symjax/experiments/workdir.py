@@ -29,6 +29,7 @@ class Workdir:
     self.equivariance = path / 'equivariance.json'
     self.evaluation = path / 'evaluation.json'
     self.audit = path / 'audit.json'
+    self.compilation = path / 'compile.json'
     self.size_sweep = path / 'size_sweep.json'
     self.figures = path / 'figures'
     self.summary = path / 'summary.json'

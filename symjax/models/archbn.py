@@ -1,5 +1,6 @@
 """ArchBN, the network of "Understanding symmetries in deep networks" (Fig. 1)."""
 
+import dataclasses
 import functools
 
 import jax
@@ -64,7 +65,8 @@ class ArchBN(nn.Module):
       raise UserError(
         f'{self.features} features; ArchBN pools them in twos: give an even number'
       )
-    if self.policy != ConvPolicy():
+    # How to compute a convolution is no matter of the network's.
+    if dataclasses.replace(self.policy, algorithm='auto', costs=None) != ConvPolicy():
       raise UserError(
         'archbn has no convolution: leave padding, widths and downsampling at their '
         'defaults'

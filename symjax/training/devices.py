@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -82,22 +82,27 @@ def _require_coordinator(address: str, patience: float = 60.0) -> None:
     time.sleep(0.2)
 
 
-def make_mesh(batch_size: int) -> Mesh:
+def make_mesh(batch_size: int, devices: Sequence[Any] | None = None) -> Mesh:
   """A one-dimensional mesh, axis `data`, of all devices of all processes.
 
   They are in the order of their processes, so that process i of n holds the i-th
   contiguous block of a batch: `jax.make_mesh` would follow the wires of a TPU slice.
 
+  Args:
+    batch_size: of the global batch.
+    devices: of another machine, to compile for; None is those of this one.
+
   Raises:
     UserError: the global batch does not divide among them.
   """
-  devices = jax.device_count()
-  if batch_size % devices:
+  devices = jax.devices() if devices is None else devices
+  count = len(devices)
+  if batch_size % count:
     raise UserError(
-      f'a batch of {batch_size} does not divide among {devices} devices; use a '
-      f'multiple, such as train.batch_size={-(-batch_size // devices) * devices}'
+      f'a batch of {batch_size} does not divide among {count} devices; use a '
+      f'multiple, such as train.batch_size={-(-batch_size // count) * count}'
     )
-  ordered = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+  ordered = sorted(devices, key=lambda device: (device.process_index, device.id))
   return Mesh(np.array(ordered), ('data',), axis_types=(AxisType.Auto,))
 
 
