@@ -6,6 +6,8 @@ r"""Train every combination of configs and values, and say which differ.
 
 `--config` and `--grid` may be given several times; a key of one value is an override.
 Run again it trains only what is missing. `--workdirs` compares runs that exist.
+`--measures` compares more than the test metric: `mean_symmetry`, `strided_symmetry`,
+`strided_skew`, ..., and any consistency of runs that `run.evaluate` evaluated.
 """
 
 import os
@@ -32,6 +34,7 @@ command.define_data()
 _CONFIGS = flags.DEFINE_multi_string('config', [], 'FILE.py[:variant]; several times')
 _GRID = flags.DEFINE_multi_string('grid', [], 'KEY=VALUE,VALUE; several times')
 _WORKDIRS = flags.DEFINE_list('workdirs', [], 'of run.train, to compare')
+_MEASURES = flags.DEFINE_list('measures', [], 'to compare beside the test metric')
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'default: runs/sweep-<hash of --config and --grid, or --workdirs>'
 )
@@ -46,7 +49,7 @@ def main() -> None:
   if found is None:
     print('stopped by a signal; the same command goes on')
     return
-  print(f'{found.text}\n\n{workdir} holds sweep.json, sweep.md and figures/sweep.png')
+  print(f'{found.text}\n\n{workdir} holds sweep.json, sweep.md and figures/')
   if found.failures:
     raise UserError(f'{len(found.failures)} failed: {"; ".join(found.failures)}')
 
@@ -55,7 +58,8 @@ def _run(workdir: str, line: str) -> Report | None:
   if _WORKDIRS.value:
     if _CONFIGS.value or _GRID.value:
       raise UserError('--workdirs compares what exists; leave out --config and --grid')
-    return write_report(compare_workdirs(_WORKDIRS.value), Path(workdir), line)
+    rows = compare_workdirs(_WORKDIRS.value, _MEASURES.value)
+    return write_report(rows, Path(workdir), line, _MEASURES.value)
   if not _CONFIGS.value:
     raise UserError('give --config and --grid to train, or --workdirs to compare')
   if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
@@ -64,7 +68,13 @@ def _run(workdir: str, line: str) -> Report | None:
     jax.config.update('jax_compilation_cache_dir', str(cache))
   grid = parse_grid(_GRID.value)
   cells = make_cells(_CONFIGS.value, grid, command.read_config)
-  return sweep(cells, workdir, *command.data_folders(), command=line)
+  return sweep(
+    cells,
+    workdir,
+    *command.data_folders(),
+    command=line,
+    measures=_MEASURES.value,
+  )
 
 
 if __name__ == '__main__':

@@ -151,12 +151,13 @@ def test_few_values_and_words_are_no_axis(values):
   assert axis_of([row(FIRST, key=value) for value in values]) is None
 
 
-def write(folder, seed, accuracy, **model):
+def write(folder, seed, accuracy, layers=(), **model):
   folder.mkdir(parents=True)
   config = {'seed': seed, 'data': {'name': 'mnist'}, 'model': model}
   (folder / 'config.json').write_text(json.dumps(config))
-  (folder / 'summary.json').write_text(json.dumps(summary(accuracy, seed=seed)))
-  (folder / 'profile.json').write_text(json.dumps({'layers': []}))
+  made = summary(accuracy, seed=seed)
+  (folder / 'summary.json').write_text(json.dumps(made | {'name': folder.name}))
+  (folder / 'profile.json').write_text(json.dumps({'layers': layers}))
   return folder
 
 
@@ -184,6 +185,61 @@ def test_workdirs_that_exist_are_named_by_what_differs(tmp_path):
   assert written['rows'][1]['test']['p'] == pytest.approx(p)
   assert (tmp_path / 'out/sweep.md').read_text() == f'{text}\n'
   assert (tmp_path / 'out/figures/sweep.png').read_bytes().startswith(b'\x89PNG')
+
+
+def layer(name, stride, score, skew):
+  return {
+    'name': name,
+    'stride': stride,
+    'score': score,
+    'skew': skew,
+    'individual_mean': 0.4,
+  }
+
+
+def test_measures_are_of_the_layers_that_have_a_stride_in_any_run(tmp_path):
+  """A remedy may take the stride away; what it was is still compared."""
+  folders = []
+  for seed, lean in enumerate([0.1, 0.2, 0.4]):
+    for padding, stride, sign in (('zero', 2, -1), ('reflect', 1, 1)):
+      layers = [
+        layer('a', 1, 0.9, [0.0, 3.0]),
+        layer('b', stride, 0.5 + lean, [sign * lean, sign * lean]),
+        layer('c', stride, None, None),
+      ]
+      path = tmp_path / f'{padding}{seed}'
+      folders.append(write(path, seed, 0.5, layers, padding=padding))
+  names = ['strided_skew', 'strided_symmetry', 'unstrided_symmetry']
+  rows = compare_workdirs(folders, names)
+  report = write_report(rows, tmp_path / 'out', measures=names)
+  written = json.loads((tmp_path / 'out/sweep.json').read_text())['measures']
+  zero, reflect = written['strided_skew']
+  assert zero['values'] == pytest.approx([2**0.5 * lean for lean in (0.1, 0.2, 0.4)])
+  assert reflect['mean'] == pytest.approx(-zero['mean'])
+  expected = stats.ttest_rel(reflect['values'], zero['values']).pvalue
+  assert reflect['test']['p'] == pytest.approx(expected)
+  assert written['strided_symmetry'][0]['values'] == pytest.approx([0.6, 0.7, 0.9])
+  assert written['unstrided_symmetry'][1]['values'] == [0.9] * 3
+  assert report.text.count('| 2. model.padding=reflect |') == 4
+  figure = tmp_path / 'out/figures/sweep_strided_skew.png'
+  assert figure.read_bytes().startswith(b'\x89PNG')
+
+
+def test_measures_that_a_run_lacks_are_named(tmp_path):
+  plain = write(tmp_path / 'plain', 0, 0.5, [layer('a', 1, 0.9, [0.0, 0.0])])
+  with pytest.raises(UserError, match='plain has no strided_skew: none of its layers'):
+    compare_workdirs([plain], ['strided_skew'])
+  with pytest.raises(UserError, match="no 'crop_shift'.*python -m run.evaluate"):
+    compare_workdirs([plain], ['crop_shift'])
+  found = {'consistency': {'crop_shift': {'mean': 0.75}}}
+  (plain / 'evaluation.json').write_text(json.dumps(found))
+  [only] = compare_workdirs([plain], ['crop_shift'])
+  assert only.runs[0]['crop_shift'] == 0.75
+  with pytest.raises(UserError, match="no 'flip'; it has .*strided_skew.*crop_shift"):
+    compare_workdirs([plain], ['flip'])
+  with pytest.raises(UserError, match="has 'crop_shift' after training: choose from"):
+    sweep(cells(), tmp_path / 'new', str(tmp_path / 'none'), measures=['crop_shift'])
+  assert not (tmp_path / 'new').exists()
 
 
 def test_runs_of_different_metrics_are_not_compared(tmp_path):

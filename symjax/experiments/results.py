@@ -32,11 +32,13 @@ class Group:
     config: of all, without the seed.
     summaries: of each, as in `summary.json`.
     profiles: of each, as in `profile.json`.
+    evaluations: of each, as in `evaluation.json`; None for those not evaluated.
   """
 
   config: dict[str, Any]
   summaries: list[dict[str, Any]]
   profiles: list[dict[str, Any]]
+  evaluations: list[dict[str, Any] | None]
 
 
 def read_groups(workdirs: Sequence[str | Path]) -> list[Group]:
@@ -53,9 +55,13 @@ def read_groups(workdirs: Sequence[str | Path]) -> list[Group]:
     config = records.read_object(folder.config, 'seed')
     config.pop('seed')
     key = json.dumps(config, sort_keys=True)
-    group = groups.setdefault(key, Group(config, [], []))
+    group = groups.setdefault(key, Group(config, [], [], []))
     group.summaries.append(records.read_object(folder.summary, 'seed'))
     group.profiles.append(records.read_object(folder.profile, 'layers'))
+    evaluated = folder.evaluation.exists()
+    group.evaluations.append(
+      records.read_object(folder.evaluation, 'consistency') if evaluated else None
+    )
   return list(groups.values())
 
 

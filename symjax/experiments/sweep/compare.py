@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from symjax.errors import UserError
-from symjax.experiments.results import Group, headline_of, read_groups
+from symjax.experiments.results import headline_of, read_groups
+from symjax.experiments.sweep.measures import measured_runs, strided_layers
 from symjax.statistics import TTest, holm, paired_t_test
 
 _AXIS_VALUES = 3  # With fewer there is no line to draw.
@@ -18,7 +19,7 @@ class Row:
 
   Attributes:
     settings: what sets it apart from other rows, by config key.
-    runs: seed -> what `summary.json` holds.
+    runs: seed -> what `summary.json` holds, and measures of `measures.py` by name.
     failures: seed -> why there is no run.
   """
 
@@ -47,18 +48,29 @@ class Comparison:
   p_holm: float
 
 
-def compare_workdirs(workdirs: Sequence[str | Path]) -> list[Row]:
+def compare_workdirs(
+  workdirs: Sequence[str | Path], measures: Sequence[str] = ()
+) -> list[Row]:
   """The rows of finished runs, named by the config keys in which they differ.
 
+  Args:
+    workdirs: of the runs.
+    measures: names of what to measure beside the test metric, see `measures.py`.
+
   Raises:
-    UserError: a folder holds no finished run, or the runs have different metrics.
+    UserError: a folder holds no finished run, or a run does not have a measure.
   """
   groups = read_groups(workdirs)
+  strided = strided_layers(groups)
   flat = [dict(_flat(group.config)) for group in groups]
   keys = dict.fromkeys(key for config in flat for key in config)
   differing = [key for key in keys if len({repr(c.get(key)) for c in flat}) > 1]
   return [
-    Row({key: config.get(key) for key in differing}, _by_seed(group), {})
+    Row(
+      {key: config.get(key) for key in differing},
+      measured_runs(group, measures, strided),
+      {},
+    )
     for group, config in zip(groups, flat, strict=True)
   ]
 
@@ -86,14 +98,14 @@ def axis_of(rows: Sequence[Row]) -> str | None:
   return None
 
 
-def compare(rows: Sequence[Row]) -> list[Comparison | None]:
-  """Each row's test metric against that of the first row.
+def compare(rows: Sequence[Row], metric: str | None = None) -> list[Comparison | None]:
+  """Each row's metric, by default that of the test, against that of the first row.
 
   Where an axis is swept and there are several rows at each of its values, each is
   compared with the first one at the same value: the others are about another question.
   A row has no comparison with fewer than two seeds in common.
   """
-  metric, axis = metric_of(rows), axis_of(rows)
+  metric, axis = metric or metric_of(rows), axis_of(rows)
   first_at: dict[Hashable, int] = {}
   places = [row.settings.get(axis) if axis else None for row in rows]
   if len(set(places)) == len(places):  # One line: the axis itself is the question.
@@ -119,10 +131,6 @@ def _flat(config: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, An
       yield from _flat(value, f'{prefix}{key}.')
     else:
       yield f'{prefix}{key}', value
-
-
-def _by_seed(group: Group) -> dict[int, dict[str, Any]]:
-  return {summary['seed']: summary for summary in group.summaries}
 
 
 def _is_number(value: Any) -> bool:
