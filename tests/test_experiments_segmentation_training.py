@@ -122,6 +122,8 @@ def test_pixels_and_their_labels_are_augmented_together(tmp_path):
     ('camvid_segnet', 'task', {'class_weights': 'median'}, 'unknown class weights'),
     ('coco_fcn', 'task', {'class_weights': 'segnet_camvid'}, 'not of coco_voc'),
     ('camvid_segnet', 'augmentation', {'scale': (0.0, 1.0)}, 'augmentation.scale='),
+    ('camvid_segnet', 'augmentation', {'scale': (2.0,)}, r'augmentation.scale=\(2.0,'),
+    ('camvid_segnet', 'augmentation', {'crop': ('big', 4)}, 'augmentation.crop='),
     ('camvid_segnet', 'optimizer', {'rate_factors': (('.*', -1),)}, 'a factor is pos'),
   ],
 )
