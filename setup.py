@@ -2,7 +2,9 @@
 
 import setuptools
 
+PYCOCOTOOLS = 'pycocotools>=2.0.8'  # Draws the masks of coco_voc.
 PREPARE = [
+  PYCOCOTOOLS,
   'tensorflow-cpu>=2.19; sys_platform == "linux"',
   'tensorflow>=2.19; sys_platform != "linux"',
 ]
@@ -44,6 +46,7 @@ setuptools.setup(
     'test': [
       'hypothesis>=6.100',
       'mypy>=1.15',
+      PYCOCOTOOLS,
       'pymanopt>=2.2',
       'pytest>=8.3',
       'pytest-xdist>=3.6',

@@ -24,6 +24,7 @@ MODELS = {
   'alexnet': dict(width=1 / 64),
   'resnet': dict(depth=18, width=1 / 16),
   'cifar_resnet': dict(depth=20, width=1 / 4),
+  'fcn': dict(depth=18, width=1 / 16),
 }
 
 
@@ -78,6 +79,20 @@ def test_names_are_torchvisions(tmp_path):
   assert found['layer4.1.bn2.running_var'].shape == (32,)
   assert found['fc.weight'].shape == (5, 32)
   assert 'layer3.0.downsample.1.running_mean' in found
+
+
+def test_names_of_a_segmenter_are_torchvisions(tmp_path):
+  model = network('fcn')
+  path = tmp_path / 'net.safetensors'
+  checkpoints.export(model, random_variables(model), path, SHAPE)
+  found = checkpoints.read(path)
+  names = {name for name in found if not name.startswith('backbone.')}
+  norm = ('weight', 'bias', 'running_mean', 'running_var')
+  rest = ('0.weight', *(f'1.{end}' for end in norm), '4.weight', '4.bias')
+  heads = ('classifier', 'aux_classifier')
+  assert names == {f'{head}.{end}' for head in heads for end in rest}
+  assert found['classifier.4.weight'].shape == (5, 8, 1, 1)
+  assert found['backbone.layer2.0.downsample.0.weight'].shape == (8, 4, 1, 1)
 
 
 def test_axes_are_torchs(tmp_path):
@@ -172,27 +187,6 @@ def test_what_does_not_fit_is_listed(case, tmp_path):
   model, path = exported(tmp_path, change)
   with pytest.raises(UserError, match=message):
     checkpoints.load_into(model, path, SHAPE)
-
-
-def test_a_head_of_another_size_keeps_its_start(tmp_path):
-  model, path = exported(tmp_path, lambda arrays: arrays)
-  loaded = checkpoints.load_into(model, path, SHAPE)
-  wider = network('cifar_resnet', num_classes=7)
-  with pytest.raises(UserError, match=r'linear.weight is \[16, 5\], not \[16, 7\]'):
-    checkpoints.load_into(wider, path, SHAPE)
-  start = random_variables(wider)
-  variables, heads = checkpoints.start_from(wider, path, SHAPE, lambda: start)
-  assert heads == ('linear',)
-  assert_same(variables['params'].pop('linear'), start['params']['linear'])
-  loaded['params'].pop('linear')
-  assert_same(variables, loaded)
-
-
-def test_a_layer_of_another_width_is_no_head(tmp_path):
-  model, path = exported(tmp_path, lambda arrays: arrays)
-  wider = network('cifar_resnet', width=1 / 2)
-  with pytest.raises(UserError, match='does not fit the network: shapes differ'):
-    checkpoints.start_from(wider, path, SHAPE, lambda: random_variables(wider))
 
 
 def test_only_safetensors_are_written(tmp_path):

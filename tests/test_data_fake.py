@@ -36,3 +36,34 @@ def test_what_one_split_teaches_holds_on_the_other():
   means = np.stack([train.images[train.labels == k].mean(0) for k in range(10)])
   distances = ((test.images[:, None] - means) ** 2.0).sum((2, 3, 4))
   assert (distances.argmin(1) == test.labels).all()
+
+
+NAMES = ('sky', 'road', 'tree')
+
+
+def fake_maps(split='train', ignore_label=255):
+  return data.fake_segmentation(
+    'camvid',
+    split,
+    class_names=NAMES,
+    ignore_label=ignore_label,
+    image_shape=(18, 22, 3),
+    num_examples=20,
+  )
+
+
+def test_made_up_label_maps_can_be_learned():
+  """The colour of a class is the same in both splits, and its own."""
+  train, test = fake_maps(), fake_maps('test')
+  assert (train.kind, train.num_classes, train.class_names) == (
+    'segmentation',
+    3,
+    NAMES,
+  )
+  assert train.labels.shape == (20, 18, 22) and train.labels.dtype == np.uint8
+  assert (train.labels != test.labels).any()
+  colours = np.stack([train.images[train.labels == k].mean(0) for k in range(3)])
+  distances = ((test.images[:, :-1, :, None] - colours) ** 2.0).sum(-1)
+  assert (distances.argmin(-1) == test.labels[:, :-1]).mean() > 0.9
+  assert (test.labels[:, -1] == 255).all()
+  assert fake_maps(ignore_label=None).labels.max() == 2

@@ -55,6 +55,8 @@ def test_a_run_starts_from_the_weights_under_any_policy(padding, weights, tmp_pa
     'file': 'net.safetensors',
     'sha256': digest(path),
     'reinitialised': [],
+    'fresh': [],
+    'unused': [],
   }
   state = setup.start_state(start.variables)
   assert int(state.step) == 0
@@ -81,6 +83,30 @@ def test_a_head_of_another_size_is_said_to_be_reinitialised(weights, tmp_path):
   np.testing.assert_array_equal(
     params['conv1']['kernel'], variables['params']['conv1']['kernel']
   )
+
+
+def test_a_segmenter_starts_from_a_classifier_and_says_what_is_taken(tmp_path):
+  classifier = get_model('resnet', 10, depth=18, width=1 / 16)
+  leaves = name_leaves(abstract_variables(classifier, SHAPE))
+  path = tmp_path / 'resnet18.npz'
+  np.savez(path, **{n: np.ones(leaf.shape, np.float32) for n, leaf in leaves.items()})
+  config = smoke_config(name='fcn', depth=18, width=1 / 16, padding='partial')
+  setup = build(config, SHAPE, 3, 64)
+  own = jax.tree.map(
+    lambda leaf: np.zeros(leaf.shape, leaf.dtype), jax.eval_shape(setup.create_state)
+  )
+  setup = dataclasses.replace(setup, create_state=lambda: own)
+  start = load_initial_weights(Workdir(tmp_path / 'run'), setup, str(path))
+  assert start.describe() == (
+    'starts from resnet18.npz; not taken from it: fc; not in it, so fresh: '
+    'aux_classifier_0, aux_classifier_1, aux_classifier_4, classifier_0, '
+    'classifier_1, classifier_4'
+  )
+  assert start.record['unused'] == ['fc'] and len(start.record['fresh']) == 6
+  for arrays in start.variables.values():
+    for name, layer in arrays.items():
+      expected = float(name == 'backbone')
+      assert all((leaf == expected).all() for leaf in jax.tree.leaves(layer))
 
 
 def test_filters_that_an_optimiser_keeps_on_the_sphere_start_there(tmp_path):

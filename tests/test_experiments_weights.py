@@ -49,6 +49,11 @@ def resnet():
       'resnet',
       dict(depth=18, stem='cifar', width=1 / 8),
     ),
+    (
+      'fully convolutional network on a ResNet-18',
+      'fcn',
+      dict(depth=18, width=1 / 16),
+    ),
   ],
 )
 def test_published_networks_are_recognised_at_any_width(title, name, options):

@@ -14,8 +14,11 @@ OPTIONS = {
   'archbn': dict(depth=3, features=8),
   'cifar_resnet': dict(width=1 / 8),
   'connected': {},  # It normalises nothing.
+  # The second head has no part in the logits.
+  'fcn': dict(depth=18, width=1 / 32, auxiliary=False),
   'gcnn': dict(channels=2, depth=3),
   'resnet': dict(depth=18, width=1 / 32, stem='cifar'),
+  'segnet': dict(width=1 / 16),
   'vgg': dict(depth=11, batch_norm=True, width=1 / 16, stages=3, head='average'),
 }
 

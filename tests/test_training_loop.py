@@ -98,6 +98,32 @@ def test_a_resumed_run_does_not_evaluate_its_first_state_again():
   assert [row['step'] for row in rows] == [6, 6]
 
 
+def test_the_last_state_is_finished_before_it_is_evaluated_and_saved():
+  rows, store, finished = [], Store(), []
+
+  def finish(state):
+    finished.append(int(state.step))
+    return state.replace(batch_stats={'mean': jnp.ones(())})
+
+  state, _ = fit(
+    first_state(),
+    lambda state, batch: (state.replace(step=state.step + 1), {}),
+    range(10),
+    Schedule(10, 32, 8, log_every=3, checkpoint_every=5),
+    learning_rate=lambda step: 0.1,
+    evaluators=[lambda state: {'test_accuracy': float(len(state.batch_stats))}],
+    rank=lambda row: row['test_accuracy'],
+    store=store,
+    write=rows.append,
+    finish=finish,
+  )
+  assert finished == [10] and state.batch_stats
+  assert [row['test_accuracy'] for row in rows if 'test_accuracy' in row] == [
+    0, 0, 0, 1
+  ]  # fmt: skip
+  assert store.saved[-1] == (10, 1.0)
+
+
 @pytest.mark.parametrize('value', [np.nan, np.inf])
 def test_a_loss_that_is_not_finite_is_named_with_its_step(value):
   """Steps 1 to 4 are good and kept; 6 is the first bad one of its interval."""

@@ -95,4 +95,5 @@ def _layer(name: str) -> str:
 
 
 def _titles(layers: Iterable[str]) -> tuple[str, ...]:
-  return tuple(sorted(re.sub('^params/', '', layer) for layer in layers))
+  """Layers without the collection that their arrays are in."""
+  return tuple(sorted({re.sub('^(params|batch_stats)/', '', name) for name in layers}))

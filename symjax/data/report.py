@@ -45,8 +45,9 @@ def requirement_lines(
 
 def _line(file: RequiredFile) -> str:
   if file.sha256 is None:
-    found = f'found:    {file.path}' if file.path else f'missing:  {file.name}'
-    return f'{found} (of no published sha256), from {file.url}'
+    if file.path is None:
+      return f'missing:  {file.name}, from {file.url}'
+    return f'found:    {file.path} (not verified), from {file.url}'
   facts = f'{file.size} bytes, sha256 {file.sha256}'
   if file.path is None:
     return f'missing:  {file.name} ({facts}), from {file.url}'

@@ -20,7 +20,8 @@ class RequiredFile:
   """A file that a data set is prepared from.
 
   Attributes:
-    name: under which it is looked for in `manual_dir`.
+    name: under which it is looked for in `manual_dir`; of an archive, also what it
+      unpacks to.
     url: where it is published.
     size: in bytes; None where any will do.
     sha256: of its content, in hex; likewise.
@@ -75,12 +76,11 @@ def _required(source: Source, manual: pathlib.Path) -> RequiredFile:
     return RequiredFile(source.path, source.url, None, None, unpacked, True)
   if source.archive is None:
     return RequiredFile(source.path, source.url, None, None, None, False)
+  name = f'{source.path}/ or {source.archive}'
   path = manual / source.archive
   found = path if path.is_file() else None
   intact = found is not None and _is_intact(path, source.size, source.sha256)
-  return RequiredFile(
-    source.archive, source.url, source.size, source.sha256, found, intact
-  )
+  return RequiredFile(name, source.url, source.size, source.sha256, found, intact)
 
 
 def requested_urls(builder: tfds.core.DatasetBuilder) -> list[str]:

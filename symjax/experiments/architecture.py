@@ -92,7 +92,8 @@ def _candidates() -> tuple[Candidate, ...]:
   ]
   fcns = [
     Candidate(
-      f'FCN on a ResNet-{depth}' + ' without its second head' * (not auxiliary),
+      f'fully convolutional network on a ResNet-{depth}'
+      + ' without its second head' * (not auxiliary),
       convolutions + 2 + 2 * auxiliary,
       64,
       7,
@@ -109,12 +110,8 @@ def _candidates() -> tuple[Candidate, ...]:
 
 
 CANDIDATES = _candidates()
-_FIRST = (
-  'conv1',
-  'features_0',
-  'Conv2d_1a_3x3_conv',
-  'backbone_conv1',
-)  # Of one of them each.
+# Of one of them each.
+_FIRST = ('conv1', 'features_0', 'Conv2d_1a_3x3_conv', 'backbone_conv1')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,7 +33,7 @@ class InitialWeights(NamedTuple):
     for key, meaning in (
       ('reinitialised', 're-initialised for another number of outputs'),
       ('unused', 'not taken from it'),
-      ('fresh', 'not in it and fresh'),
+      ('fresh', 'not in it, so fresh'),
     ):
       if layers := self.record[key]:
         text += f'; {meaning}: {", ".join(layers)}'

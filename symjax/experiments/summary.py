@@ -8,6 +8,7 @@ import jax
 
 from symjax import data
 from symjax.errors import UserError
+from symjax.experiments.absent_classes import absent_classes
 from symjax.experiments.setup import Setup
 
 
@@ -38,9 +39,11 @@ def summarise(
       f'metrics.jsonl lost its row of step {setup.schedule.steps}; restore the file, '
       'or train anew in another --workdir'
     )
+  absent = absent_classes(splits['test'])
   rates = [row['images_per_second'] for row in rows if 'images_per_second' in row]
   return {
     **{name: tests[setup.schedule.steps][name] for name in setup.task.reported},
+    **({'absent_classes': list(absent)} if absent else {}),
     'mean_symmetry': profile['mean_score'],
     'initial_mean_symmetry': tests.get(0, {}).get('mean_symmetry'),
     'steps': setup.schedule.steps,

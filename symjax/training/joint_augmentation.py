@@ -15,9 +15,9 @@ _ONE = 256  # Weights of resampling are parts of it.
 class JointAugmentation:
   """Random flips, scales, crops and shifts that labels follow, keyed by image.
 
-  An image is mirrored, then resized, then seen through a window at a random place.
-  Images are resized bilinearly, with an antialiasing filter where they shrink; labels
-  take the nearest pixel. At scale 1 both only move by whole pixels.
+  An image is resized, seen through a window at a random place, then mirrored. Images
+  are resized bilinearly, with an antialiasing filter where they shrink; labels take the
+  nearest pixel. At scale 1 both only move by whole pixels.
 
   Attributes:
     flip: mirror left-right with probability 1/2.
@@ -25,7 +25,9 @@ class JointAugmentation:
       are rounded to whole pixels.
     crop: [height, width] of the window, and so of the result; None is that of the
       images. It lies anywhere in a larger image, or anywhere around a smaller one,
-      with equal probability, whichever is the case in each direction.
+      with equal probability, whichever is the case in each direction. Of a larger image
+      it avoids, as far as it can, the rows at the bottom and the columns at the right
+      that are ignored as a whole: so `symjax.data.canvas` fills up images.
     shift: by how many pixels more the window may lie to any side, and leave the image.
     ignore_label: label of pixels outside of the image; None where there are none to be.
     fill: colour of pixels outside, per channel, of pixels scaled to [0, 1]; None is
@@ -94,16 +96,15 @@ class JointAugmentation:
   def _augment(
     self, key: jax.Array, image: jax.Array, labels: jax.Array
   ) -> tuple[jax.Array, jax.Array]:
-    flip_key, scale_key, row_key, column_key = jax.random.split(key, 4)
-    if self.flip:
-      flipped = jax.random.bernoulli(flip_key)
-      image = jnp.where(flipped, image[:, ::-1], image)
-      labels = jnp.where(flipped, labels[:, ::-1], labels)
+    flip, scale, row, column = jax.random.uniform(key, (4,), jnp.float32)
     low, high = self.scale
-    factor = jax.random.uniform(scale_key, minval=low, maxval=high)
+    factor = low + scale * (high - low)
     height, width, _ = self.output_shape(image.shape)
-    rows = _window(row_key, image.shape[0], factor, height, self.shift)
-    columns = _window(column_key, image.shape[1], factor, width, self.shift)
+    counted = jnp.ones(labels.shape, bool)
+    if self.ignore_label is not None:
+      counted = labels != self.ignore_label
+    rows = _window(row, counted.any(1), factor, height, self.shift)
+    columns = _window(column, counted.any(0), factor, width, self.shift)
     inside = rows.inside[:, None] & columns.inside[None, :]
     if low == high == 1:
       image = image[rows.nearest][:, columns.nearest]
@@ -113,7 +114,11 @@ class JointAugmentation:
     image = jnp.where(inside[:, :, None], image, fill.astype(jnp.uint8)[None, None, :])
     labels = labels[rows.nearest][:, columns.nearest]
     ignore = jnp.asarray(self.ignore_label or 0, labels.dtype)
-    return image, jnp.where(inside, labels, ignore)
+    labels = jnp.where(inside, labels, ignore)
+    if self.flip:
+      image = jnp.where(flip < 0.5, image[:, ::-1], image)
+      labels = jnp.where(flip < 0.5, labels[:, ::-1], labels)
+    return image, labels
 
 
 class _Window(NamedTuple):
@@ -134,13 +139,28 @@ class _Window(NamedTuple):
 
 
 def _window(
-  key: jax.Array, side: int, factor: jax.Array, length: int, shift: int
+  place: jax.Array, counted: jax.Array, factor: jax.Array, length: int, shift: int
 ) -> _Window:
-  """Draws a window of `length` pixels on a side of so many, resized by `factor`."""
+  """A window of `length` pixels on the side of an image.
+
+  Args:
+    place: uniform in [0, 1): which of the places that it may have.
+    counted: [side] whether any pixel of a row, or of a column, is not ignored.
+    factor: by which the image is resized.
+    length: of the window, in pixels.
+    shift: by how many pixels more it may lie to either side.
+  """
+  side = len(counted)
   resized = jnp.maximum(jnp.rint(factor * side).astype(jnp.int32), 1)
-  slack = resized - length
+  last = jnp.where(counted, jnp.arange(1, side + 1), 0).max()
+  # Up to where there is something to see, but never so little as to leave the image.
+  extent = jnp.maximum(
+    (last * resized + side - 1) // side, jnp.minimum(resized, length)
+  )
+  slack = extent - length
   least, most = jnp.minimum(slack, 0) - shift, jnp.maximum(slack, 0) + shift
-  start = jax.random.randint(key, (), least, most + 1)
+  count = (most - least + 1).astype(place.dtype)
+  start = least + jnp.floor(place * count).astype(jnp.int32)
   places = start + jnp.arange(length)
   centres = (2 * places + 1) * side
   inside = (places >= 0) & (places < resized)
