@@ -74,7 +74,8 @@ def summarise(measured: MeasuredPixels, task: Task) -> dict[str, Any]:
     that have a label, and of how many `images`, as those without one are left out.
     (Where images lie on a canvas with room to spare, that room is among all pixels and
     not among the labelled ones.) All intervals are `symjax.statistics.share_interval`,
-    over images: what one image's pixels have in common makes them no sample.
+    over images: what one image's pixels have in common makes them no sample. (Images
+    count as independent, which neighbouring frames of a video are not quite.)
   """
   return {
     **_metrics(measured.sums, task),
