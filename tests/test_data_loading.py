@@ -185,6 +185,17 @@ def test_a_damaged_shard_is_named(data_dir):
   assert not list((version_folder(data_dir) / 'decoded').iterdir())
 
 
+def test_a_split_without_examples_is_refused(data_dir):
+  info = version_folder(data_dir) / 'dataset_info.json'
+  content = json.loads(info.read_text())
+  (test,) = [split for split in content['splits'] if split['name'] == 'test']
+  test['shardLengths'] = ['0']
+  info.write_text(json.dumps(content))
+  with pytest.raises(UserError, match='1.0.0 test has no examples') as failure:
+    load(data_dir)
+  one_line(failure)
+
+
 def test_an_unknown_split_is_answered_with_the_known_ones(data_dir):
   with pytest.raises(UserError, match='train, test') as failure:
     load(data_dir, 'validation')

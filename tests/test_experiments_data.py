@@ -27,7 +27,7 @@ def test_a_size_is_a_side_or_a_height_and_a_width(given, size):
   assert image_size(group(image_size=given)) == size
 
 
-@pytest.mark.parametrize('given', [0, (90, -1), (1, 2, 3), ()])
+@pytest.mark.parametrize('given', [0, (90, -1), (1, 2, 3), (), ('ninety',)])
 def test_what_is_no_size_is_refused(given):
   with pytest.raises(UserError, match='data.image_size=.*give a side, or height and'):
     image_size(group(image_size=given))

@@ -9,10 +9,15 @@ import pytest
 from flax import linen as nn
 
 from run import command
+from symjax import figures
 from symjax.data import Dataset
 from symjax.errors import UserError
 from symjax.experiments.evaluation import evaluation_table, report_evaluation
-from symjax.experiments.evaluation.measures import SHIFTS, shift_name
+from symjax.experiments.evaluation.measures import (
+  SHIFTS,
+  shift_name,
+  views_of_pixels,
+)
 from symjax.experiments.subject import Subject
 from symjax.training.images import Normalization
 from symjax.training.segmentation import Segmentation
@@ -66,8 +71,12 @@ def perfect(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def misplaced(tmp_path_factory):
-  out = tmp_path_factory.mktemp('misplaced')
-  return report_evaluation(subject(right=2), out, SHIFTED)
+  """The record of one whose output lies two pixels to the right, and its pictures."""
+  pictures = []
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(figures, 'segmentations', lambda given, *rest: pictures.extend(given))
+    out = tmp_path_factory.mktemp('misplaced')
+    return report_evaluation(subject(right=2), out, SHIFTED), pictures
 
 
 def test_an_equivariant_segmenter_is_perfectly_consistent(perfect):
@@ -112,18 +121,36 @@ def shares(same, counted):
   return (same[kept] / counted[kept]).mean(), same.sum() / counted.sum()
 
 
+def predict(images):
+  """As `Brightest(right=2)`."""
+  return np.roll(images.argmax(-1), 2, 2)
+
+
+def test_pictures_are_of_images_from_all_over_the_split(misplaced):
+  _, pictures = misplaced
+  assert [picture['name'] for picture in pictures] == [
+    f'test image {place}' for place in (0, 3, 7, 10)
+  ]
+  for picture, place in zip(pictures, (0, 3, 7, 10), strict=True):
+    image = IMAGES[place : place + 1]
+    for key, expected in (
+      ('image', image),
+      ('truth', LABELS[place : place + 1]),
+      ('prediction', predict(image)),
+      ('flipped_back', predict(image[:, :, ::-1])[:, :, ::-1]),
+    ):
+      np.testing.assert_array_equal(picture[key], expected[0])
+
+
 def test_a_misplaced_segmenter_scores_what_brute_force_says(misplaced):
   """Two pixels right; of the flipped image, flipped back, two pixels left."""
-
-  def predict(images):
-    return np.roll(images.argmax(-1), 2, 2)
-
+  record, _ = misplaced
   upright = predict(IMAGES)
   expected = {
     'horizontal_flip': (predict(IMAGES[:, :, ::-1])[:, :, ::-1], np.s_[:, :]),
     'vertical_flip': (predict(IMAGES[:, ::-1])[:, ::-1], np.s_[:, :]),
   }
-  for (down, right), name in zip(SHIFTED, [*misplaced['consistency']][3:], strict=True):
+  for (down, right), name in zip(SHIFTED, [*record['consistency']][3:], strict=True):
     rows = np.clip(np.arange(HEIGHT) - down, 0, HEIGHT - 1)
     columns = np.clip(np.arange(WIDTH) - right, 0, WIDTH - 1)
     moved = predict(IMAGES[:, rows][:, :, columns])
@@ -133,7 +160,7 @@ def test_a_misplaced_segmenter_scores_what_brute_force_says(misplaced):
   for name, (back, (rows, columns)) in expected.items():
     inside = np.zeros(TRUTH.shape, bool)
     inside[:, rows, columns] = True
-    found = misplaced['consistency'][name]
+    found = record['consistency'][name]
     for kind, counted in (
       (found, inside),
       (found['labelled'], inside & (LABELS != IGNORED)),
@@ -141,8 +168,8 @@ def test_a_misplaced_segmenter_scores_what_brute_force_says(misplaced):
       mean, pooled = shares(back == upright, counted)
       assert kind['mean'] == pytest.approx(mean, rel=1e-6), name
       assert kind['pooled']['mean'] == pytest.approx(pooled, rel=1e-6), name
-  flip = misplaced['consistency']['horizontal_flip']
-  assert flip['mean'] < 0.7 and misplaced['consistency']['vertical_flip']['mean'] == 1
+  flip = record['consistency']['horizontal_flip']
+  assert flip['mean'] < 0.7 and record['consistency']['vertical_flip']['mean'] == 1
   # With equally many pixels of each image it does not matter how they are pooled.
   assert flip['pooled']['mean'] == pytest.approx(flip['mean'])
   assert abs(flip['labelled']['pooled']['mean'] - flip['labelled']['mean']) > 1e-3
@@ -169,6 +196,12 @@ def test_shifts_have_names_of_their_own():
     'shift_down_2_left_3',
     'shift_none',
   ]
+
+
+def test_squares_have_quarter_turns_as_well():
+  names = list(views_of_pixels((8, 8), [(0, 7)]))
+  assert names[3:] == ['quarter_turn', 'three_quarter_turn', 'shift_right_7']
+  assert list(views_of_pixels((8, 9), [])) == names[:3]
 
 
 def test_shifts_are_given_down_and_right():

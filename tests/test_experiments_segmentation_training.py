@@ -12,7 +12,7 @@ from symjax import data
 from symjax.checkpoints import CheckpointStore
 from symjax.errors import UserError
 from symjax.experiments import train as training
-from symjax.experiments.absent_classes import absent_classes
+from symjax.experiments.absent_classes import absent_classes, describe_absent
 from symjax.experiments.data import load_splits
 from symjax.experiments.recalibration import recalibrate, require_batch_norm
 from symjax.experiments.results import read_groups, results_table
@@ -91,6 +91,10 @@ def test_classes_without_a_pixel_are_named():
   names = ('sky', 'road', 'tree', 'car')
   scenes = data.Dataset('a', 'test', images, labels, 4, '', 'segmentation', 9, names)
   assert absent_classes(scenes) == ('road', 'car')
+  [first, _] = describe_absent({'test': scenes})
+  assert first == (
+    'a test has no pixel of class road: it is left out of the means over classes'
+  )
   assert absent_classes(dataclasses.replace(scenes, class_names=())) == ('1', '3')
   digits = data.fake_dataset(
     'mnist', 'test', num_classes=3, image_shape=(4, 4, 1), num_examples=2
@@ -118,6 +122,8 @@ def test_pixels_and_their_labels_are_augmented_together(tmp_path):
     ('camvid_segnet', 'task', {'class_weights': 'median'}, 'unknown class weights'),
     ('coco_fcn', 'task', {'class_weights': 'segnet_camvid'}, 'not of coco_voc'),
     ('camvid_segnet', 'augmentation', {'scale': (0.0, 1.0)}, 'augmentation.scale='),
+    ('camvid_segnet', 'augmentation', {'scale': (2.0,)}, r'augmentation.scale=\(2.0,'),
+    ('camvid_segnet', 'augmentation', {'crop': ('big', 4)}, 'augmentation.crop='),
     ('camvid_segnet', 'optimizer', {'rate_factors': (('.*', -1),)}, 'a factor is pos'),
   ],
 )

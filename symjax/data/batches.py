@@ -52,7 +52,8 @@ def training_batches(
     process_count: n, of all processes.
 
   Yields:
-    {'image': uint8 [B / n, height, width, channels], 'label': int32 [B / n]}.
+    {'image': uint8 [B / n, height, width, channels], 'label': int32 [B / n], or of a
+    segmentation uint8 [B / n, height, width]}.
 
   Raises:
     UserError: B is not a positive multiple of n, or the data set is empty.

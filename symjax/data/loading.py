@@ -120,8 +120,8 @@ def _decode(
   count = builder.info.splits[split].num_examples
   if not count:
     raise UserError(f'{builder.info.full_name} {split} has no examples')
-  sizinges = task.shape[-1] + (task.kind == 'segmentation')  # Labels are one more.
-  _check_memory(f'{builder.info.full_name} {split}', (count, *sizing.size, sizinges))
+  planes = task.shape[-1] + (task.kind == 'segmentation')  # Labels are one more.
+  _check_memory(f'{builder.info.full_name} {split}', (count, *sizing.size, planes))
   return count, decoded_blocks(builder, split, task, sizing.decode)
 
 

@@ -54,7 +54,7 @@ def check_requirements(
   """Returns if a set can be prepared.
 
   Raises:
-    UserError: it cannot; found out in seconds.
+    UserError: it cannot; found out in seconds, but for the sha256 of large files.
   """
   files = required_files(builder, data_dir, manual_dir)
   for file in files:

@@ -1,10 +1,16 @@
 """Classes of which a split of a segmentation has no pixel."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from symjax.data import Dataset
+
+# What it means for a run, by the split that lacks a class.
+_CONSEQUENCES = {
+  'train': 'nothing of it can be learned, and by median frequency it weighs nothing',
+  'test': 'it is left out of the means over classes',
+}
 
 
 def absent_classes(dataset: Dataset) -> tuple[str, ...]:
@@ -21,13 +27,15 @@ def absent_classes(dataset: Dataset) -> tuple[str, ...]:
   )
 
 
-def describe_absent(splits: Iterable[Dataset]) -> Iterator[str]:
-  """A line for each split that lacks classes."""
-  for dataset in splits:
-    names = absent_classes(dataset)
-    if names:
+def describe_absent(splits: Mapping[str, Dataset]) -> Iterator[str]:
+  """A line for each class that the training or the test split lacks.
+
+  Args:
+    splits: 'train' and 'test'.
+  """
+  for role, dataset in splits.items():
+    for name in absent_classes(dataset):
       yield (
-        f'{dataset.name} {dataset.split} has no pixel of {", ".join(names)}: left out '
-        'of the means over classes of a test, and without a weight in the loss by '
-        'median frequency'
+        f'{dataset.name} {dataset.split} has no pixel of class {name}: '
+        f'{_CONSEQUENCES[role]}'
       )

@@ -29,7 +29,8 @@ def image_size(group: Mapping[str, Any]) -> tuple[int, int] | None:
   if given is None:
     return None
   sides = [given] if isinstance(given, int) else list(given)
-  if len(sides) not in (1, 2) or min(sides) < 1:
+  whole = all(isinstance(side, int) and side > 0 for side in sides)
+  if len(sides) not in (1, 2) or not whole:
     raise UserError(
       f'data.image_size={given}; give a side, or height and width, in pixels'
     )

@@ -81,7 +81,7 @@ def train(
     start = load_initial_weights(folder, setup, init_weights)
     with _claimed(folder, config, table, costs, start):
       if jax.process_index() == 0:
-        for line in describe_absent(splits.values()):
+        for line in describe_absent(splits):
           print(line)
       state, seconds = _train(config, setup, mesh, splits, folder, start)
       if int(state.step) < setup.schedule.steps:

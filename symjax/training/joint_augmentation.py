@@ -1,7 +1,8 @@
 """Augmentation of an image together with its label map, inside the jitted step."""
 
 import dataclasses
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -42,13 +43,12 @@ class JointAugmentation:
   fill: tuple[float, ...] | None = None
 
   def __post_init__(self) -> None:
-    low, high = self.scale
-    if not 0 < low <= high:
+    if not _are_numbers(self.scale) or not 0 < self.scale[0] <= self.scale[1]:
       raise UserError(
         f'augmentation.scale={self.scale}; give the least and the greatest factor, '
         'both positive'
       )
-    if self.crop is not None and min(self.crop) < 1:
+    if self.crop is not None and not (_are_numbers(self.crop) and min(self.crop) >= 1):
       raise UserError(
         f'augmentation.crop={self.crop}; give height and width, positive numbers of '
         'pixels'
@@ -119,6 +119,13 @@ class JointAugmentation:
       image = jnp.where(flip < 0.5, image[:, ::-1], image)
       labels = jnp.where(flip < 0.5, labels[:, ::-1], labels)
     return image, labels
+
+
+def _are_numbers(pair: tuple[Any, ...]) -> bool:
+  """Whether it is a pair of finite numbers: what stands in a config may be anything."""
+  return len(pair) == 2 and all(
+    isinstance(value, int | float) and math.isfinite(value) for value in pair
+  )
 
 
 class _Window(NamedTuple):

@@ -98,8 +98,7 @@ def make_train_step(
 
   Returns:
     The step. Its metrics are means over the labels of the global batch before the
-    update:
-    `train_loss`, one `train_<score>` for each of the task's, `penalty` and
+    update: `train_loss`, one `train_<score>` for each of the task's, `penalty` and
     `auxiliary_loss` (not yet weighted) where there are such, and `gradient_norm`, the
     norm of the gradient of all that is minimised.
   """

@@ -1,46 +1,20 @@
 """How good and how consistent networks are that predict the class of every pixel."""
 
-import dataclasses
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from symjax import figures
-from symjax.errors import UserError
 from symjax.experiments.evaluation.estimates import estimate, metrics_of, words
-from symjax.experiments.evaluation.measures import FILL, FLIP, views_of_pixels
-from symjax.experiments.evaluation.visit import Arrays, Batch, See, join, visit
+from symjax.experiments.evaluation.measures import FILL, views_of_pixels
+from symjax.experiments.evaluation.pixels import MeasuredPixels, measure_pixels
 from symjax.experiments.subject import Subject
 from symjax.statistics import LEVEL, jackknife_interval, share_interval
-from symjax.symmetry import Agreement, Views, agreement
-from symjax.training.images import Normalization
+from symjax.symmetry import Agreement
 from symjax.training.segmentation import Segmentation
 from symjax.training.step import Task
-
-SHOWN = 4  # Images in the figure, from all over the split: neighbours may look alike.
-
-
-@dataclasses.dataclass(frozen=True)
-class Measured:
-  """Numbers about every test image, in the order of the split.
-
-  Attributes:
-    sums: name -> [images, ...], what the task makes its metrics of.
-    all_pixels: name of a consistency -> on how many of each image's pixels two views
-      agree.
-    labelled: likewise, of the pixels that have a label.
-    pictures: of `SHOWN` images at most, as `symjax.figures.segmentations` takes them.
-  """
-
-  sums: dict[str, np.ndarray]
-  all_pixels: dict[str, Agreement]
-  labelled: dict[str, Agreement]
-  pictures: list[dict[str, Any]]
 
 
 def evaluate_segmentation(
@@ -58,12 +32,12 @@ def evaluate_segmentation(
     that they vacate.
 
   Raises:
-    UserError: a shift that leaves nothing in view, or as `measure`.
+    UserError: a shift that leaves nothing in view, or as `measure_pixels`.
   """
   test, task = subject.test, subject.setup.task
   assert isinstance(task, Segmentation), 'as for every set of this kind'
   height, width = test.labels.shape[1:]
-  measured = measure(subject, views_of_pixels((height, width), shifts))
+  measured = measure_pixels(subject, views_of_pixels((height, width), shifts))
   record = summarise(measured, task)
   tested = f'{len(test.images)} {test.split} images'
   figures.consistencies(
@@ -77,7 +51,7 @@ def evaluate_segmentation(
   )
   figures.segmentations(
     measured.pictures,
-    task.class_names,
+    [words(name) for name in task.class_names],
     test.name,
     folder / 'segmentations.png',
     f'{subject.name}: {len(measured.pictures)} of {tested}, what the network makes of '
@@ -87,116 +61,7 @@ def evaluate_segmentation(
   return record | {'shift': shift}
 
 
-def measure(subject: Subject, views: Mapping[str, Views]) -> Measured:
-  """Looks at each test image as it is, and as each of `views` has it.
-
-  Raises:
-    UserError: the batch does not divide among the devices, or the network gives numbers
-      that are not finite.
-  """
-  test, setup = subject.test, subject.setup
-  look = functools.partial(
-    _look,
-    setup.normalization,
-    {name: jax.jit(view.transform) for name, view in views.items()},
-    jax.jit(functools.partial(_judge, setup.task)),
-    jax.jit(functools.partial(_compare, views, test.ignore_label)),
-    jax.jit(setup.task.predictions),
-  )
-  count = len(test.images)
-  shown = np.linspace(0, count - 1, min(SHOWN, count)).round().astype(int)
-  parts: list[Arrays] = []
-  pictures = []
-  for found in visit(subject, look):
-    if not found['finite'].all():
-      # Classes would be chosen of them all the same, and agree.
-      raise UserError(
-        f'{subject.name} gives NaN or infinity on {test.name}; look at its weights, or '
-        'give others'
-      )
-    parts.append({k: found[k] for k in ('sums', 'all_pixels', 'labelled')})
-    for i in np.flatnonzero(np.isin(found['place'], shown)):
-      place = int(found['place'][i])
-      pictures.append(
-        {
-          'name': f'{test.split} image {place}',
-          'image': test.images[place],
-          'truth': test.labels[place],
-          'prediction': found['prediction'][i],
-          'flipped_back': found['flipped_back'][i],
-        }
-      )
-  whole = join(parts)
-  # JAX sorts a dict by name, and views have an order.
-  agreements = {
-    kind: {name: whole[kind][name] for name in views}
-    for kind in ('all_pixels', 'labelled')
-  }
-  return Measured(whole['sums'], **agreements, pictures=pictures)
-
-
-def _look(
-  normalization: Normalization,
-  transforms: Mapping[str, Callable[[jax.Array], jax.Array]],
-  judge: Callable[[Any, Batch], Arrays],
-  compare: Callable[..., Arrays],
-  predict: Callable[[Any], jax.Array],
-  see: See,
-  batch: Batch,
-) -> Arrays:
-  """The fields of `Measured` for one batch, and what its pictures are made of."""
-  images = _normalized(batch['image'], normalization)
-  outputs = see(images)
-  prediction = predict(outputs)
-  others = {
-    name: predict(see(transform(images))) for name, transform in transforms.items()
-  }
-  return {
-    'place': batch['place'],
-    'prediction': prediction,
-    **judge(outputs, batch),
-    **compare(prediction, others, batch['label']),
-  }
-
-
-@functools.partial(jax.jit, static_argnames=('normalization',))
-def _normalized(images: jax.Array, normalization: Normalization) -> jax.Array:
-  return normalization(images)
-
-
-def _judge(task: Task, outputs: jax.Array, batch: Batch) -> Arrays:
-  """What the metrics are made of, and whether the outputs of an image are finite."""
-  return {
-    'sums': {
-      'loss': task.losses(outputs, batch),
-      'count': task.counts(batch),
-      **task.scores(outputs, batch),
-      **task.tallies(outputs, batch),
-    },
-    'finite': jnp.isfinite(outputs).all(axis=(1, 2, 3)),
-  }
-
-
-def _compare(
-  views: Mapping[str, Views],
-  ignore_label: int | None,
-  prediction: jax.Array,
-  others: Mapping[str, jax.Array],
-  labels: jax.Array,
-) -> Arrays:
-  """How the predictions of images agree with those of their other views."""
-  known = None if ignore_label is None else labels != ignore_label
-  found: dict[str, Any] = {
-    kind: {
-      name: agreement(prediction, others[name], view, counted=pixels)
-      for name, view in views.items()
-    }
-    for kind, pixels in (('all_pixels', None), ('labelled', known))
-  }
-  return found | {'flipped_back': views[FLIP].inverse(others[FLIP])}
-
-
-def summarise(measured: Measured, task: Task) -> dict[str, Any]:
+def summarise(measured: MeasuredPixels, task: Task) -> dict[str, Any]:
   """The part of `evaluation.json` that was measured.
 
   Returns:
@@ -209,7 +74,8 @@ def summarise(measured: Measured, task: Task) -> dict[str, Any]:
     that have a label, and of how many `images`, as those without one are left out.
     (Where images lie on a canvas with room to spare, that room is among all pixels and
     not among the labelled ones.) All intervals are `symjax.statistics.share_interval`,
-    over images: what one image's pixels have in common makes them no sample.
+    over images: what one image's pixels have in common makes them no sample. (Images
+    count as independent, which neighbouring frames of a video are not quite.)
   """
   return {
     **_metrics(measured.sums, task),
