@@ -177,7 +177,7 @@ def config_of(name, variant=''):
 def steps():
   """The real steps of a narrow VGG with BatchNorm, over the four devices here."""
   config = config_of('svhn_vgg', 'cpu')
-  config['model'] |= {'depth': 11, 'width': 1 / 16, 'algorithm': 'xla'}
+  config['model'] |= {'depth': 11, 'stages': 3, 'width': 1 / 16, 'algorithm': 'xla'}
   dataset = fake_dataset(
     'fake', 'train', num_classes=10, image_shape=(16, 16, 3), num_examples=256
   )
@@ -320,9 +320,13 @@ def test_a_compilation_leaves_its_record_and_its_tables(tmp_path, monkeypatch, c
   assert capsys.readouterr().err.count('compiled the train step') == 2
   text = compilation_table(record)
   assert f'{record["parameters"]:,} parameters: each once' in text
-  assert 'bound by' in text and '1 further compilations' in text
-  missing = compilation_table(record | {'train': None})
+  assert 'bound by' in text and 'further compilations: 1' in text
+  nowhere = {'fits': 0, 'fits_per_chip': 0, 'exceeds': 4, 'compilations': 2}
+  missing = compilation_table(record | {'train': None, 'largest_batch': nowhere})
   assert 'does not fit' in missing and 'gradients' not in missing
+  assert missing.endswith(
+    'no batch was seen to fit; 4 does not fit (further compilations: 2)'
+  )
 
 
 needs_libtpu = pytest.mark.skipif(

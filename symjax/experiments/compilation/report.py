@@ -95,13 +95,13 @@ def _gradients(rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> 
 
 def _largest(record: Mapping[str, Any]) -> str:
   found = record['largest_batch']
-  line = (
-    f'largest batch that was seen to fit: {found["fits"]:,}, '
-    f'{found["fits_per_chip"]:,} a chip'
-  )
+  line = 'largest batch that was seen to fit: '
+  line += f'{found["fits"]:,}, {found["fits_per_chip"]:,} a chip'
+  if not found['fits']:
+    line = 'no batch was seen to fit'
   if found['exceeds'] is not None:
-    line += f'; {found["exceeds"]:,} does not'
-  return f'{line} ({found["compilations"]} further compilations)'
+    line += f'; {found["exceeds"]:,} does not fit'
+  return f'{line} (further compilations: {found["compilations"]})'
 
 
 def _gib(count: int) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from symjax import data
+from symjax.errors import UserError
 from symjax.experiments.setup import Setup
 from symjax.training import devices
 from symjax.training.state import TrainState
@@ -49,7 +50,11 @@ class Steps:
     return sum(leaf.size for path, leaf in leaves if _joined(path[:-1]) in normalized)
 
   def compile_train(self, batch_size: int) -> jax.stages.Compiled | None:
-    """The training step, or None if it does not fit into the memory of a device."""
+    """The training step, or None if it does not fit into the memory of a device.
+
+    Raises:
+      UserError: the compiler refuses it for another reason.
+    """
     example = {name: array for name, array in self.example.items() if name != 'mask'}
     return self._compile(self.setup.train_step, example, batch_size, donate_state=True)
 
@@ -75,9 +80,10 @@ class Steps:
     try:
       return lowered.compile()
     except jax.errors.JaxRuntimeError as error:
-      if 'RESOURCE_EXHAUSTED' not in str(error):
-        raise
-      return None
+      reason = ' '.join(str(error).split())
+      if 'RESOURCE_EXHAUSTED' in reason and 'hbm' in reason.lower():
+        return None
+      raise UserError(f'the compiler refuses this step: {reason}') from error
 
 
 def make_steps(setup: Setup, mesh: Mesh, blank: data.Dataset) -> Steps:
