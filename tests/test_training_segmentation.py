@@ -149,7 +149,6 @@ def test_a_step_descends_the_losses_of_both_heads():
     task,
     NORMALIZATION,
     Augmentation(),
-    seed=0,
     auxiliary_weight=0.4,
   )
   step = jax.jit(step)
