@@ -96,8 +96,8 @@ class SegNet(nn.Module):
   images in either definition.
 
   Caffe's BatchNorm has no running statistics: the authors compute them over the
-  training set after the last step. Here they run along with momentum 0.9; epsilon is
-  1e-5 as in all networks here, where theirs is 1e-9.
+  training set after the last step. Here they run along with momentum 0.9. Epsilon is
+  1e-5, where theirs is 1e-9.
 
   Attributes:
     num_classes: logits of each pixel.
