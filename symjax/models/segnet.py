@@ -88,8 +88,9 @@ class SegNet(nn.Module):
 
   Poolings remember where in their 2x2 tiles the maxima were, and the decoder's
   unpoolings put values back there; a map with an odd side has a last row or column of
-  tiles that are cut, and comes back at its own size. SegNet-Basic is the network that
-  document B trains.
+  tiles that are cut, and comes back at its own size. SegNet-Basic is taken for the
+  network that "Understanding symmetries in deep networks" trains (arXiv:1511.01029,
+  section 5), by its description in the report that is cited there.
 
   Its local response normalisation is made for pixels of 0 to 255: a mean of 0 and a
   standard deviation of 1/255 of the data leave them so. Nothing is subtracted from
