@@ -28,7 +28,7 @@ def draw(model, seed=0):
   )
 
 
-def write(folder, model, change=lambda arrays: arrays, flax=False):
+def write(folder, model, flax=False):
   """A file of a model's random weights, as PyTorch or as we name them, and these."""
   variables = draw(model)
   if flax:
@@ -36,7 +36,6 @@ def write(folder, model, change=lambda arrays: arrays, flax=False):
     return folder / 'net.npz', variables
   path = folder / 'net.safetensors'
   checkpoints.export(model, variables, path, SHAPE)
-  write_safetensors(path, change(checkpoints.read(path)))
   return path, variables
 
 
@@ -104,13 +103,13 @@ MISFITS = {
 }
 
 
-@pytest.mark.parametrize('case', MISFITS)
-def test_anything_else_that_does_not_fit_is_refused(case, tmp_path):
-  change, message = MISFITS[case]
-  path, _ = write(tmp_path, get_model('resnet', 10, **NARROW), change)
-  model = get_model('fcn', 5, **NARROW)
-  with pytest.raises(UserError, match=message):
-    checkpoints.start_from(model, path, SHAPE, lambda: draw(model))
+def test_anything_else_that_does_not_fit_is_refused(tmp_path):
+  path, _ = write(tmp_path, get_model('resnet', 10, **NARROW))
+  arrays, model = checkpoints.read(path), get_model('fcn', 5, **NARROW)
+  for change, message in MISFITS.values():
+    write_safetensors(path, change(arrays))
+    with pytest.raises(UserError, match=message):
+      checkpoints.start_from(model, path, SHAPE, lambda: draw(model))
 
 
 def test_a_segmenter_does_not_start_a_classifier(tmp_path):

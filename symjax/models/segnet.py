@@ -88,16 +88,17 @@ class SegNet(nn.Module):
 
   Poolings remember where in their 2x2 tiles the maxima were, and the decoder's
   unpoolings put values back there; a map with an odd side has a last row or column of
-  tiles that are cut, and comes back at its own size. SegNet-Basic is the network that
-  document B trains.
+  tiles that are cut, and comes back at its own size. SegNet-Basic is taken for the
+  network that "Understanding symmetries in deep networks" trains (arXiv:1511.01029,
+  section 5), by its description in the report that is cited there.
 
   Its local response normalisation is made for pixels of 0 to 255: a mean of 0 and a
   standard deviation of 1/255 of the data leave them so. Nothing is subtracted from
   images in either definition.
 
   Caffe's BatchNorm has no running statistics: the authors compute them over the
-  training set after the last step. Here they run along with momentum 0.9; epsilon is
-  1e-5 as in all networks here, where theirs is 1e-9.
+  training set after the last step. Here they run along with momentum 0.9. Epsilon is
+  1e-5, where theirs is 1e-9.
 
   Attributes:
     num_classes: logits of each pixel.
