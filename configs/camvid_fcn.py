@@ -26,7 +26,6 @@ def get_config(variant: str = '') -> ConfigDict:
   config = base.get_fcn(50)
   config.data.name = 'camvid'
   config.augmentation.scale = (0.75, 1.5)
-  config.task.class_weights = 'median_frequency'
   config.optimizer.learning_rate = 0.005
   config.train.batch_size = 8
   config.train.epochs = 100.0
@@ -38,5 +37,6 @@ def cpu(config: ConfigDict) -> ConfigDict:
   config.data.image_size = (90, 120)
   config.model.depth = 18
   config.model.width = 0.5
+  config.optimizer.learning_rate = 0.02  # It starts at random.
   config.train.epochs = 30.0
   return config
