@@ -305,15 +305,16 @@ def test_a_missing_compiler_names_its_extra(monkeypatch):
     find_slice('v5e:2x4')
 
 
-def test_a_compilation_leaves_its_record_and_its_tables(tmp_path, monkeypatch, capsys):
+def test_a_compilation_leaves_its_record_and_its_tables(
+  tmp_path, monkeypatch, capsys, standard_promotion
+):
   """From the config to the file, on the devices here in place of a slice's."""
   here = Slice(CHIP, jax.devices(), 'a compiler')
   monkeypatch.setattr(compilation, 'find_slice', lambda topology: here)
   config = config_of('mnist_connected', 'smoke')
   config['model'] |= {'features': (4,), 'head': 'average'}
   config['data']['name'] = 'mnist'
-  with jax.numpy_dtype_promotion('standard'):
-    record = compile_config(config, 'v5e:2x2', tmp_path, 1, str(tmp_path), 'a command')
+  record = compile_config(config, 'v5e:2x2', tmp_path, 1, str(tmp_path), 'a command')
   assert json.loads((tmp_path / 'compile.json').read_text()) == record
   assert (record['chips'], record['compiler']) == (len(here.devices), 'a compiler')
   assert record['largest_batch']['compilations'] == 1
@@ -343,7 +344,7 @@ def test_a_batch_that_does_not_divide_among_the_chips_is_refused(tmp_path):
 
 
 @needs_libtpu
-def test_a_small_network_compiles_for_a_slice(tmp_path):
+def test_a_small_network_compiles_for_a_slice(tmp_path, standard_promotion):
   config = config_of('mnist_connected', 'smoke')
   config['model'] |= {'features': (4,), 'head': 'average'}
   record = compile_config(config, 'v5e:2x2', tmp_path, 0)
