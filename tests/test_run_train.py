@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 
 import jax
@@ -34,7 +33,6 @@ FIGURES = (
   'training_curves',
   'filters',
 )
-COMPILED = pathlib.Path(tempfile.gettempdir()) / f'symjax-compiled-{os.getuid()}'
 SMOKE = '--config=configs/digits_vgg.py:smoke'
 
 
@@ -45,12 +43,7 @@ def command(program, *flags, workdir=None, devices=1):
   arguments = [sys.executable, *strict, '-m', f'run.{program}', *flags]
   if workdir is not None:
     arguments.append(f'--workdir={workdir}')
-  environment = os.environ | {
-    'JAX_NUM_CPU_DEVICES': str(devices),
-    # Most runs here compile the same steps.
-    'JAX_COMPILATION_CACHE_DIR': str(COMPILED),
-    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
-  }
+  environment = os.environ | {'JAX_NUM_CPU_DEVICES': str(devices)}
   return dict(args=arguments, cwd=ROOT, env=environment, text=True)
 
 
