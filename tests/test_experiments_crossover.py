@@ -44,6 +44,6 @@ def test_a_run_leaves_its_times_a_figure_and_a_table(tmp_path, monkeypatch):
   assert all(p['direct_seconds'] > 0 < p['fft_seconds'] for p in record['points'])
   table = crossover_table(record)
   assert [row[0] for row in table] == [
-    '2-D, n =', '1 channels, batch 1', '1-D, n =', '2 channels, batch 1'
+    '2-D, n =', '1 channel, batch 1', '1-D, n =', '2 channels, batch 1'
   ]  # fmt: skip
   assert {row[1] for row in table[1::2]} <= {'always', 'never'}

@@ -353,7 +353,9 @@ def test_mistakes_get_one_line_and_exit_2(flags, tmp_path):
 def test_config_files_that_do_not_exist_are_named(tmp_path):
   result = run('train', '--config=configs/digits.py', workdir=tmp_path)
   assert result.returncode == 2
-  assert 'no config file configs/digits.py; there are configs/cifar100' in result.stderr
+  assert (
+    'no config file configs/digits.py; there are configs/camvid_fcn' in result.stderr
+  )
 
 
 def test_an_unwritable_workdir_is_named(tmp_path):

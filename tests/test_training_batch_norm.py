@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from flax import linen as nn
 
 from symjax.training.batch_norm import (
@@ -11,7 +12,7 @@ from symjax.training.batch_norm import (
   observe,
 )
 from symjax.training.images import Normalization
-from symjax.training.state import TrainState
+from symjax.training.state import start_state
 
 NORMALIZATION = Normalization((0.5,) * 3, (0.25,) * 3)
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 4, 5, 3)).astype(np.uint8)
@@ -31,8 +32,7 @@ class TwoNorms(nn.Module):
 
 def state_of(model):
   variables = model.init(jax.random.key(0), jnp.zeros((1, 4, 5, 3)), train=False)
-  step = jnp.zeros((), jnp.int32)
-  return TrainState(step, variables['params'], variables['batch_stats'], ())
+  return start_state(optax.identity(), variables, seed=0)
 
 
 def test_evaluation_by_the_statistics_of_a_batch_is_training_on_it():
@@ -49,7 +49,7 @@ def test_batches_together_have_the_statistics_of_all_their_pixels():
   """Of the first layer; the second one's inputs depend on the batch before it."""
   model = TwoNorms()
   state = state_of(model)
-  step = jax.jit(make_statistics_step(model, NORMALIZATION, seed=0))
+  step = jax.jit(make_statistics_step(model, NORMALIZATION))
   found = no_statistics(state)
   for start in range(0, 12, 4):
     found = step((state, found), {'image': jnp.asarray(IMAGES[start : start + 4])})

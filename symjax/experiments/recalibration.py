@@ -52,7 +52,7 @@ def recalibrate(
     process_count=jax.process_count(),
   )
   step = devices.jit(
-    make_statistics_step(setup.model, setup.normalization, config['seed']),
+    make_statistics_step(setup.model, setup.normalization),
     mesh,
     donate_state=False,
   )

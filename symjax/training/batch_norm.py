@@ -101,7 +101,7 @@ def no_statistics(state: TrainState) -> Statistics:
 
 
 def make_statistics_step(
-  model: nn.Module, normalization: Normalization, seed: int
+  model: nn.Module, normalization: Normalization
 ) -> Callable[[tuple[TrainState, Statistics], Batch], Statistics]:
   """A pure ((state, statistics), batch) -> statistics with the batch.
 
@@ -113,13 +113,12 @@ def make_statistics_step(
   Args:
     model: called on normalised images with `train`.
     normalization: of uint8 images.
-    seed: of dropout, and of the phases of balanced pooling.
   """
 
   def step(carry: tuple[TrainState, Statistics], batch: Batch) -> Statistics:
     state, statistics = carry
     # Neither the key of the initial parameters nor that of the steps.
-    key = jax.random.fold_in(jax.random.key(seed), 2)
+    key = jax.random.fold_in(jax.random.key(state.seed), 2)
     dropout, phase = jax.random.split(jax.random.fold_in(key, statistics.batches))
     images = normalization(batch['image'])
     _, found = observe(model, state.params, images, dropout=dropout, phase=phase)
