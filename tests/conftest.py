@@ -5,9 +5,7 @@ import shutil
 import tempfile
 
 # Before JAX is imported, for this process and for those that tests start. Compiling is
-# most of what the suite does: nothing here runs for long enough to need the last
-# optimisation, and what one test compiled serves another.
-os.environ.setdefault('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
+# most of what the suite does, and what one test compiled serves another.
 _COMPILED = None
 if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:  # A worker has it from its master.
   _COMPILED = tempfile.mkdtemp(prefix='symjax-compiled-')
@@ -47,11 +45,3 @@ def standard_promotion():
   """For linen's BatchNorm outside of float32 and for optax's Adam, which mix dtypes."""
   with jax.numpy_dtype_promotion('standard'):
     yield
-
-
-@pytest.fixture
-def optimized():
-  """Compiles for one test as users do."""
-  jax.config.update('jax_disable_most_optimizations', False)
-  yield
-  jax.config.update('jax_disable_most_optimizations', True)
