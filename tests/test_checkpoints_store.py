@@ -36,11 +36,11 @@ def folder(tmp_path):
   return tmp_path / 'checkpoints'
 
 
-def test_the_latest_and_the_best_are_kept_bit_for_bit(folder):
-  assert {path.name for path in folder.iterdir()} == {'2', '4'}
+def test_the_latest_two_and_the_best_are_kept_bit_for_bit(folder):
+  assert {path.name for path in folder.iterdir()} == {'2', '3', '4'}
   store = CheckpointStore(folder)
   assert (store.latest_step(), store.best_step()) == (4, 2)
-  for step in (2, 4):
+  for step in (2, 3, 4):
     restored, progress = store.restore(step, like(state(0)))
     jax.tree.map(np.testing.assert_array_equal, restored, state(step))
     assert progress == {'train_seconds': float(step)}
@@ -104,4 +104,4 @@ def test_a_full_disk_is_noticed_before_anything_is_written(folder, monkeypatch):
   ):
     store.save(9, state(9), {'train_seconds': 0.0}, None)
   store.close()
-  assert {path.name for path in folder.iterdir()} == {'2', '4'}
+  assert {path.name for path in folder.iterdir()} == {'2', '3', '4'}

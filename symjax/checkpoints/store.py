@@ -10,17 +10,19 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from symjax.checkpoints.damage import reason, saved_steps
 from symjax.errors import UserError
 
 _METADATA_BYTES = 4 * 2**20
 
 
 class CheckpointStore:
-  """The checkpoints in a folder: the latest, and the best by a score.
+  """The checkpoints in a folder: the latest two, and the best by a score.
 
   A checkpoint appears under its final name once all of it is on disk, so a process
-  killed at any moment leaves the one before. Every process of a run calls each
-  method; sharded arrays are written by those that hold them.
+  killed at any moment leaves the one before; of the latest two, one may come to harm
+  (`damage.set_aside`). Every process of a run calls each method; sharded arrays are
+  written by those that hold them.
   """
 
   def __init__(self, folder: Path, read_only: bool = False) -> None:
@@ -29,30 +31,40 @@ class CheckpointStore:
     Args:
       folder: made if it does not exist, unless `read_only`.
       read_only: leaves everything as it is, also what a running training is writing.
+
+    Raises:
+      UserError: the score of a checkpoint cannot be read.
     """
     self.folder = folder.resolve()
     policies = [
-      preservation_policy.LatestN(1),
+      preservation_policy.LatestN(2),
       preservation_policy.BestN(
         n=1,
         get_metric_fn=_score,
         keep_checkpoints_without_metrics=False,
       ),
     ]
-    self._manager = ocp.CheckpointManager(
-      self.folder,
-      item_handlers={
-        'state': ocp.StandardCheckpointHandler(),
-        'progress': ocp.JsonCheckpointHandler(),
-      },
-      options=ocp.CheckpointManagerOptions(
-        best_fn=_score,
-        preservation_policy=preservation_policy.AnyPreservationPolicy(policies),
-        cleanup_tmp_directories=not read_only,
-        create=not read_only,
-        read_only=read_only,
-      ),
+    options = ocp.CheckpointManagerOptions(
+      best_fn=_score,
+      preservation_policy=preservation_policy.AnyPreservationPolicy(policies),
+      cleanup_tmp_directories=not read_only,
+      create=not read_only,
+      read_only=read_only,
     )
+    try:
+      self._manager = ocp.CheckpointManager(
+        self.folder,
+        item_handlers={
+          'state': ocp.StandardCheckpointHandler(),
+          'progress': ocp.JsonCheckpointHandler(),
+        },
+        options=options,
+      )
+    except ValueError as error:  # It reads every score at once.
+      raise UserError(
+        f'a checkpoint in {self.folder} is damaged ({reason(error)}); run.train on '
+        'that workdir sets it aside'
+      ) from error
 
   def latest_step(self) -> int | None:
     """The newest step saved; None if there is none."""
@@ -101,8 +113,8 @@ class CheckpointStore:
 
   def _kept(self) -> str:
     """What is on disk whatever happens now, in words."""
-    steps = [int(path.name) for path in self.folder.iterdir() if path.name.isdigit()]
-    kept = f'step {max(steps)}' if steps else 'no checkpoint'
+    steps = saved_steps(self.folder)
+    kept = f'step {steps[-1]}' if steps else 'no checkpoint'
     return f'{kept} is kept; make room and run the same command again'
 
   def restore(self, step: int, like: Any) -> tuple[Any, dict[str, float]]:
@@ -162,7 +174,7 @@ class CheckpointStore:
       yield
     except Exception as error:
       raise UserError(
-        f'a checkpoint could not be written to {self.folder} ({_reason(error)}); '
+        f'a checkpoint could not be written to {self.folder} ({reason(error)}); '
         f'{self._kept()}'
       ) from error
 
@@ -186,8 +198,8 @@ class CheckpointStore:
 
   def _unreadable(self, step: int, error: Exception) -> UserError:
     return UserError(
-      f'checkpoint {self.folder / str(step)} cannot be read ({_reason(error)}); if it '
-      'is damaged, remove it to go on from the one before'
+      f'checkpoint {self.folder / str(step)} cannot be read ({reason(error)}); if it '
+      'is damaged, run.train on that workdir goes on from the one before'
     )
 
 

@@ -82,7 +82,7 @@ def name_of(group: Group, groups: Sequence[Group]) -> str:
   """What sets a config apart from the first of the others: `key=value, ...`."""
   other = next(known for known in groups if known is not group)
   changes = differences(group.config, other.config)
-  return ', '.join(change.partition(' (now')[0] for change in changes)
+  return ', '.join(f'{key}={value}' for key, value, _ in changes)
 
 
 def _measured(group: Group) -> dict[int, dict[str, float | None]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from symjax import records
-from symjax.checkpoints import CheckpointStore
+from symjax.checkpoints import CheckpointStore, saved_steps
 from symjax.errors import UserError
 from symjax.nn.conv import CostTable, read_cost_table
 
@@ -49,7 +49,10 @@ class Workdir:
         )
       return
     config = json.loads(json.dumps(config))  # Tuples become lists, as on disk.
-    changes = list(differences(records.read_object(self.config), config))
+    changes = [
+      f'{key}={old} (now {new})'
+      for key, old, new in differences(records.read_object(self.config), config)
+    ]
     if changes:
       raise UserError(
         f'{self.path} holds a run with {"; ".join(changes)}; choose another --workdir'
@@ -118,12 +121,8 @@ class Workdir:
     return _Group(config, self.config)
 
   def has_checkpoint(self) -> bool:
-    """Whether the run saved a state that it can go on from."""
-    try:
-      with self.newest_checkpoint():
-        return True
-    except UserError:
-      return False
+    """Whether the run saved a state, whole or not."""
+    return bool(saved_steps(self.checkpoints))
 
   @contextlib.contextmanager
   def newest_checkpoint(self) -> Iterator[tuple[CheckpointStore, int]]:
@@ -170,14 +169,14 @@ class _Group(dict[str, Any]):
 
 def differences(
   old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ''
-) -> Iterator[str]:
-  """Each key whose value differs between two configs, as a phrase."""
+) -> Iterator[tuple[str, Any, Any]]:
+  """Each key whose value differs between two configs, dotted, with both values."""
   for key in dict.fromkeys((*old, *new)):
     before, after = old.get(key, '(absent)'), new.get(key, '(absent)')
     if isinstance(before, Mapping) and isinstance(after, Mapping):
       yield from differences(before, after, f'{prefix}{key}.')
     elif before != after:
-      yield f'{prefix}{key}={before} (now {after})'
+      yield f'{prefix}{key}', before, after
 
 
 def default_name(config_path: str, variant: str, overrides: Mapping[str, Any]) -> str:
