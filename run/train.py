@@ -16,6 +16,7 @@ from run import command
 from symjax.experiments.summary import describe
 from symjax.experiments.train import train
 from symjax.training.devices import join_processes
+from symjax.training.peers import watched
 
 command.define_config()
 command.define_data()
@@ -33,13 +34,14 @@ def main() -> None:
   join_processes(*command.processes())
   own = {'init_weights': _INIT_WEIGHTS.value} if _INIT_WEIGHTS.value else {}
   workdir = command.local_folder(_WORKDIR.value or command.default_workdir(**own))
-  summary = train(
-    command.config(),
-    workdir,
-    *command.data_folders(),
-    command=shlex.join(['python', '-m', 'run.train', *sys.argv[1:]]),
-    init_weights=_INIT_WEIGHTS.value,
-  )
+  with watched():
+    summary = train(
+      command.config(),
+      workdir,
+      *command.data_folders(),
+      command=shlex.join(['python', '-m', 'run.train', *sys.argv[1:]]),
+      init_weights=_INIT_WEIGHTS.value,
+    )
   if summary and jax.process_index() == 0:
     print(f'{workdir} is complete: {describe(summary)}')
 

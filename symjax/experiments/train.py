@@ -1,17 +1,16 @@
 """Train a network from a config: the main job, end to end."""
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from symjax import data, records
-from symjax.checkpoints import CheckpointStore
+from symjax.checkpoints import CheckpointStore, set_aside
 from symjax.errors import UserError
 from symjax.experiments.absent_classes import describe_absent
 from symjax.experiments.data import load_splits
@@ -25,12 +24,15 @@ from symjax.experiments.initial_weights import (
 from symjax.experiments.presentation import layer_records, measure, present
 from symjax.experiments.provenance import provenance
 from symjax.experiments.recalibration import recalibrate, require_batch_norm
+from symjax.experiments.same_start import require_agreement
 from symjax.experiments.setup import Setup, build_for, precision
 from symjax.experiments.summary import summarise
 from symjax.experiments.workdir import Workdir
 from symjax.nn.conv import CostTable
 from symjax.training import devices
+from symjax.training.agreement import together
 from symjax.training.loop import Evaluator, fit
+from symjax.training.preemption import Preemption
 from symjax.training.state import TrainState
 from symjax.training.step import evaluate
 from symjax.training.tensorboard import EventWriter
@@ -65,20 +67,24 @@ def train(
     UserError: whatever the user can mend.
   """
   folder = Workdir(Path(workdir))
-  folder.require(config)
-  require_same_start(folder, init_weights)
-  if folder.summary.exists():
+  origin = provenance()  # Of the code that trains: the tree may change meanwhile.
+  require_agreement(config, init_weights, origin)
+  with together():
+    folder.require(config)
+    require_same_start(folder, init_weights)
+    complete = folder.summary.exists()
+  if complete:
     return records.read_object(folder.summary)
 
-  origin = provenance()  # Of the code that trains: the tree may change meanwhile.
   with precision(config):
-    mesh = devices.make_mesh(config['train']['batch_size'])
-    splits = load_splits(config['data'], data_dir, manual_dir)
-    costs = folder.read_costs(config)
-    setup = build_for(config, splits['train'], costs)
-    require_batch_norm(config, setup)
-    table = layer_records(setup.layers)
-    start = load_initial_weights(folder, setup, init_weights)
+    with together():
+      mesh = devices.make_mesh(config['train']['batch_size'])
+      splits = load_splits(config['data'], data_dir, manual_dir)
+      costs = folder.read_costs(config)
+      setup = build_for(config, splits['train'], costs)
+      require_batch_norm(config, setup)
+      table = layer_records(setup.layers)
+      start = load_initial_weights(folder, setup, init_weights)
     with _claimed(folder, config, table, costs, start):
       if jax.process_index() == 0:
         for line in describe_absent(splits):
@@ -90,28 +96,47 @@ def train(
         return {}
       # Replicated, so every process has all of it; from here on process 0 is alone.
       params = jax.device_get(state.params)
-      profile, shapes = measure(params, table['strides'])
-      records.write_json(folder.profile, profile)
-      rows = folder.metrics.read()
-      present(
-        profile,
-        shapes,
-        table['downsampling'],
-        rows,
-        folder.figures,
-        folder.path.name,
-        folder.describe(int(state.step)),
-      )
-      draw_filters(params, config, folder.figures, folder.describe(int(state.step)))
-      summary = summarise(rows, setup, params, splits, seconds, profile) | {
-        'name': folder.path.name,
-        'seed': config['seed'],
-        'recalibrated_batch_norm': config['train']['recalibrate_batch_norm'],
-        'command': command,
-        **origin,
-      }
-      records.write_json(folder.summary, summary)
-      return summary
+      with Preemption():  # Seconds of writing, which a signal does not break off.
+        return _conclude(
+          config, setup, splits, folder, params, seconds, table, origin, command
+        )
+
+
+def _conclude(
+  config: Mapping[str, Any],
+  setup: Setup,
+  splits: Mapping[str, data.Dataset],
+  folder: Workdir,
+  params: Any,
+  seconds: float,
+  table: Mapping[str, Any],
+  origin: Mapping[str, Any],
+  command: str | None,
+) -> dict[str, Any]:
+  """Writes what a run that reached its last step leaves, the summary last."""
+  profile, shapes = measure(params, table['strides'])
+  records.write_json(folder.profile, profile)
+  rows = folder.metrics.read()
+  described = folder.describe(setup.schedule.steps)
+  present(
+    profile,
+    shapes,
+    table['downsampling'],
+    rows,
+    folder.figures,
+    folder.path.name,
+    described,
+  )
+  draw_filters(params, config, folder.figures, described)
+  summary = summarise(rows, setup, params, splits, seconds, profile) | {
+    'name': folder.path.name,
+    'seed': config['seed'],
+    'recalibrated_batch_norm': config['train']['recalibrate_batch_norm'],
+    'command': command,
+    **origin,
+  }
+  records.write_json(folder.summary, summary)
+  return summary
 
 
 @contextlib.contextmanager
@@ -124,25 +149,21 @@ def _claimed(
 ) -> Iterator[None]:
   """Process 0 holds the folder for all, once nothing is left that could be mistaken.
 
+  It also sets aside checkpoints that are damaged, before any process looks at them.
+
   Raises:
-    UserError: on every process, if process 0 cannot have or write the folder.
+    UserError: on every process, if process 0 cannot have or write the folder, or no
+      checkpoint in it is whole.
   """
   with contextlib.ExitStack() as stack:
-    failure: Exception | None = None
-    if jax.process_index() == 0:
-      try:
+    with together():
+      if jax.process_index() == 0:
         stack.enter_context(folder.locked())
         folder.claim(config, table, costs, start.record if start else None)
         if start:
           print(start.describe())
-      except (OSError, UserError) as error:
-        failure = error
-    # Otherwise the other processes would wait for one that has gone.
-    failed = multihost_utils.broadcast_one_to_all(np.array(failure is not None))
-    if failure:
-      raise failure
-    if failed:
-      raise UserError(f'process 0 cannot have {folder.path}; its own line says why')
+        if line := set_aside(folder.checkpoints):
+          print(line, file=sys.stderr)
     yield
 
 
