@@ -39,9 +39,15 @@ def together() -> Iterator[None]:
     yield
   except (OSError, UserError) as error:
     failure = error
-  lines = gather_text(str(failure) if failure else '')
+  lines = gather_text(_line(failure) if failure else '')
   if failure:
     raise failure
   for index, line in enumerate(lines):
     if line:
       raise UserError(f'process {index} stopped: {line}')
+
+
+def _line(failure: Exception) -> str:
+  if isinstance(failure, OSError) and failure.filename:
+    return f'{failure.filename}: {failure.strerror}'
+  return str(failure)
