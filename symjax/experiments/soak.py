@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -181,6 +182,7 @@ class _Training:
     self._tally.events[event] += 1
     self._tally.phases[_phase(self.workdir, rows)] += 1
     when = f'after kill {self._tally.kills} ({event})'
+    print(f'{when}: {self._tally.finished} trainings finished', file=sys.stderr)
     if status not in _ENDS[event]:
       self._tally.problems.append(f'{when}: exit status {status}: {error}')
     for problem in find_problems(self.workdir.path, self._kills):
