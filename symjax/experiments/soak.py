@@ -86,7 +86,11 @@ def soak(
   tally, draws = _Tally(), random.Random(seed)
   training = _Training(command, Workdir(folder / 'disturbed-0'), tally)
   while tally.kills < kills and time.monotonic() - began < seconds:
-    if training.run(draws, life):
+    # So that most lives end by a kill, but some by themselves, at whatever load.
+    if not training.run(draws, life):
+      life *= 1.1
+    else:
+      life *= 0.8
       _compare(training.workdir, peaceful, tally)
       following = Workdir(folder / f'disturbed-{tally.finished}')
       training = _Training(command, following, tally)

@@ -115,19 +115,35 @@ class _Peers:
 
 
 def _connect() -> dict[int, socket.socket]:
-  """Process 0 to all others, the others to process 0: index -> connection."""
+  """Process 0 to all others, the others to process 0: index -> connection.
+
+  Raises:
+    UserError: no connection comes about within `SILENCE_SECONDS`.
+  """
   if jax.process_index() > 0:
     port = int(gather_text('')[0])
     host = str(global_state.coordinator_address).rpartition(':')[0].strip('[]')
-    connection = socket.create_connection((host, port), timeout=SILENCE_SECONDS)
+    try:
+      connection = socket.create_connection((host, port), timeout=SILENCE_SECONDS)
+    except OSError as error:
+      raise UserError(
+        f'process {jax.process_index()} cannot reach process 0 at {host}:{port} '
+        f'({error.strerror or error}); open the ports between their machines'
+      ) from error
     connection.sendall(jax.process_index().to_bytes(4))
     return {0: connection}
   with socket.create_server(('', 0), backlog=jax.process_count()) as server:
     server.settimeout(SILENCE_SECONDS)
     gather_text(str(server.getsockname()[1]))
     connections = {}
-    for _ in range(jax.process_count() - 1):
-      connection, _ = server.accept()
+    for count in range(1, jax.process_count()):
+      try:
+        connection, _ = server.accept()
+      except TimeoutError as error:
+        raise UserError(
+          f'{jax.process_count() - count} processes cannot reach process 0; open the '
+          'ports between their machines'
+        ) from error
       connection.settimeout(SILENCE_SECONDS)
       connections[int.from_bytes(connection.recv(4, socket.MSG_WAITALL))] = connection
     return connections
