@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from symjax.checkpoints import CheckpointStore
 from symjax.experiments.data import load_splits
 from symjax.experiments.initial_weights import load_initial_weights
 from symjax.experiments.setup import build_for
+from symjax.experiments.soak import find_problems
 from symjax.experiments.weights import measure_weights
 from symjax.experiments.workdir import Workdir
 from symjax.records import Log
@@ -150,6 +152,36 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(finished, tmp_path, h
   jax.tree.map(
     np.testing.assert_array_equal, final_params(workdir), final_params(finished[0])
   )
+
+
+def test_a_damaged_checkpoint_and_a_signal_while_results_are_written_lose_nothing(
+  finished, tmp_path
+):
+  workdir = shutil.copytree(finished[0], tmp_path / 'damaged')
+  (workdir / 'summary.json').unlink()
+  (workdir / 'profile.json').unlink()
+  shutil.rmtree(workdir / 'checkpoints' / '8' / 'state')
+  process = subprocess.Popen(
+    **command('train', SMOKE, workdir=workdir), stderr=subprocess.PIPE
+  )
+  deadline = time.monotonic() + 120
+  while not (workdir / 'profile.json').exists():
+    assert time.monotonic() < deadline and process.poll() is None
+    time.sleep(0.01)
+  process.send_signal(signal.SIGTERM)
+  _, errors = process.communicate(timeout=60)
+  assert process.returncode == 0, errors
+  line = errors.splitlines()[0]
+  assert 'step 8 is damaged (state/_METADATA is missing or torn)' in line
+  assert line.endswith('set aside as *.damaged, going on from step 4')
+  summaries = [
+    json.loads((path / 'summary.json').read_text()) for path in (workdir, finished[0])
+  ]
+  assert summaries[0]['test_accuracy'] == summaries[1]['test_accuracy']
+  jax.tree.map(
+    np.testing.assert_array_equal, final_params(workdir), final_params(finished[0])
+  )
+  assert not list(find_problems(workdir))
 
 
 def free_port():

@@ -24,6 +24,7 @@ from symjax.errors import UserError
 from symjax.experiments.workdir import Workdir
 
 GRACE_SECONDS = 30.0  # What a preemptible machine is given after SIGTERM.
+_PNG_END = b'IEND\xaeB`\x82'  # The last chunk: its name and its checksum.
 _ENDS = {
   'SIGKILL': (-signal.SIGKILL,),
   'SIGTERM': (0, -signal.SIGTERM),  # The latter before there is anything to save.
@@ -137,11 +138,8 @@ def find_problems(folder: Path, kills: int = 0) -> Iterator[str]:
     except UserError as error:
       yield str(error)
   for path in sorted(folder.rglob('*.png')):
-    try:
-      with Image.open(path) as image:
-        image.load()
-    except (OSError, SyntaxError) as error:
-      yield f'{path} is no whole image ({error})'
+    if not _is_image(path):
+      yield f'{path} is no whole image'
   torn = sum(not _is_json(line) for line in _lines(workdir.metrics.path))
   if torn > kills:
     yield f'{workdir.metrics.path} has {torn} torn lines after {kills} kills'
@@ -286,6 +284,16 @@ def _is_same(one: Any, other: Any) -> bool:
 
 def _lines(path: Path) -> list[bytes]:
   return path.read_bytes().splitlines() if path.exists() else []
+
+
+def _is_image(path: Path) -> bool:
+  """Whether a PNG file can be decoded, to its last chunk."""
+  try:
+    with Image.open(path) as image:
+      image.load()
+  except (OSError, SyntaxError):
+    return False
+  return path.read_bytes().endswith(_PNG_END)
 
 
 def _is_json(line: bytes) -> bool:
