@@ -120,12 +120,11 @@ def _require_files(path: Path) -> None:
   try:
     arrays = tensorstore.KvStore.open(spec).result()
     names = arrays.list().result()
-    for name in names:
-      arrays.read(name).result()
+    states = [arrays.read(name).result().state for name in names]
   except ValueError:
-    raise ValueError('files of its arrays are missing or cut short') from None
-  if not names:
-    raise ValueError('the files of its arrays are missing')
+    raise ValueError('files of its arrays are cut short') from None
+  if not names or 'missing' in states:
+    raise ValueError('files of its arrays are missing')
 
 
 def _read(path: Path) -> None:
