@@ -56,6 +56,7 @@ def get_base(model: str) -> ConfigDict:
   config.optimizer.learning_rate = 0.1
   config.optimizer.momentum = 0.9
   config.optimizer.weight_decay = 5e-4
+  config.optimizer.clip_norm = config_dict.placeholder(float)  # Of all gradients.
 
   config.schedule = ConfigDict()  # symjax.optim.make_schedule
   config.schedule.name = 'cosine'
@@ -65,6 +66,9 @@ def get_base(model: str) -> ConfigDict:
 
   config.train = ConfigDict()
   config.train.batch_size = 128
+  config.train.microbatches = 1  # Parts of a batch, one after another; one update.
+  config.train.rematerialize = False  # Computes cheap activations twice: less memory.
+  config.train.ema_decay = 0.0  # Per step, of the averaged weights; 0 averages none.
   config.train.epochs = 10.0
   config.train.symmetry_weight = 0.0  # Times (1 - mean symmetry), added to the loss.
   config.train.auxiliary_weight = 0.4  # Times the loss of a network's second head.

@@ -132,3 +132,32 @@ def test_what_cannot_be_on_a_sphere_is_named():
   optimizer = make_optimizer(0.1, 'unit_norm', normalized_kernels=SPHERES)
   with pytest.raises(UserError, match='^layer_0/kernel: filter . has norm .*, not 1'):
     optimizer.init(NETWORK)
+
+
+@pytest.mark.parametrize('name', ['sgd', 'adamw', 'unit_norm'])
+@pytest.mark.parametrize('factor', [0.1, 10.0])
+def test_clipping_gives_the_update_of_clipped_gradients(
+  standard_promotion, name, factor
+):
+  """By the norm of all gradients together, before any link of the optimiser."""
+  options = dict(weight_decay=0.1, normalized_kernels=SPHERES)
+  params = start_on_sphere(NETWORK, SPHERES)
+  gradients = jax.tree.map(lambda leaf: jnp.sin(3 * leaf), params)
+  norm = float(np.sqrt(sum((np.square(g)).sum() for g in jax.tree.leaves(gradients))))
+  clipped = jax.tree.map(lambda g: min(factor, 1.0) * g, gradients)
+  found, expected = (
+    optimizer.update(given, optimizer.init(params), params)[0]
+    for optimizer, given in (
+      (make_optimizer(0.1, name, clip_norm=factor * norm, **options), gradients),
+      (make_optimizer(0.1, name, **options), clipped),
+    )
+  )
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), found, expected
+  )
+
+
+@pytest.mark.parametrize('norm', [0.0, -1.0, float('inf'), float('nan')])
+def test_a_norm_to_clip_to_is_positive(norm):
+  with pytest.raises(UserError, match=rf'optimizer.clip_norm={norm} must be positive'):
+    make_optimizer(0.1, clip_norm=norm)

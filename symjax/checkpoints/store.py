@@ -136,13 +136,26 @@ class CheckpointStore:
     restored = self._restore(step, like)
     return restored['state'], restored['progress']
 
-  def restore_params(self, step: int) -> Any:
-    """The parameters saved at `step`, as numpy arrays on this process.
+  def restore_variables(self, step: int) -> dict[str, Any]:
+    """The network saved at `step`, as numpy arrays on this process.
+
+    Returns:
+      `params` and `batch_stats`: their moving averages, if the run keeps such.
 
     Raises:
       UserError: the checkpoint cannot be read.
     """
-    return self.restore_arrays(step)['params']
+    state = self.restore_arrays(step)
+    found = state.get('averages') or state
+    return {name: found[name] for name in ('params', 'batch_stats') if name in found}
+
+  def restore_params(self, step: int) -> Any:
+    """The parameters of `restore_variables`.
+
+    Raises:
+      UserError: the checkpoint cannot be read.
+    """
+    return self.restore_variables(step)['params']
 
   def restore_arrays(self, step: int) -> Any:
     """The state saved at `step`, of whatever model, as numpy arrays on this process.

@@ -8,11 +8,11 @@ import numpy as np
 from symjax.checkpoints.store import CheckpointStore
 from symjax.errors import UserError
 
-_COLLECTIONS = ('params', 'batch_stats')
-
 
 def read_workdir(path: Path) -> dict[str, np.ndarray]:
   """Parameters and BatchNorm's statistics, as `params/conv1/kernel`.
+
+  They are the moving averages of a run with `train.ema_decay`.
 
   Raises:
     UserError: the folder has no checkpoint, or it cannot be read.
@@ -25,11 +25,9 @@ def read_workdir(path: Path) -> dict[str, np.ndarray]:
     step = store.latest_step()
     if step is None:
       raise UserError(f'{path} has no checkpoint yet; train for longer')
-    state = store.restore_arrays(step)
+    variables = store.restore_variables(step)
   finally:
     store.close()
-  leaves = jax.tree_util.tree_leaves_with_path(
-    {name: state[name] for name in _COLLECTIONS if state.get(name)}
-  )
+  leaves = jax.tree_util.tree_leaves_with_path(variables)
   keystr = jax.tree_util.keystr
   return {keystr(keys, simple=True, separator='/'): leaf for keys, leaf in leaves}

@@ -14,7 +14,7 @@ from symjax.training.state import TrainState
 
 def symmetry_of(state: TrainState) -> dict[str, Any]:
   """The scores of a state's mean kernels."""
-  measured = symmetry.mean_scores(state.params)
+  measured = symmetry.mean_scores(state.variables['params'])
   # As a list, because JAX would sort a dict by name, and layers have an order.
   values = [float(score) for score in jax.device_get(list(measured.values()))]
   scores = {
@@ -29,7 +29,10 @@ def symmetry_of(state: TrainState) -> dict[str, Any]:
 
 
 class SphereDeparture:
-  """How far filters are from the unit sphere that their optimiser keeps them on."""
+  """How far filters are from the unit sphere that their optimiser keeps them on.
+
+  They are those that are trained: averages of them lie inside of the sphere.
+  """
 
   def __init__(self, sphere_kernels: Sequence[str]) -> None:
     """`sphere_kernels` are patterns of the paths of their kernels."""

@@ -39,9 +39,11 @@ def recalibrate(
   """The state with the statistics of its weights over the training split.
 
   They are of images that are not augmented, in batches of the training's size, each
-  image once and some twice where they do not fill the last batch.
+  image once and some twice where they do not fill the last batch; where training takes
+  a batch in parts, in batches of a part's size. Averaged weights get theirs as well:
+  the average of statistics is not quite that of the averaged weights.
   """
-  size = config['train']['batch_size']
+  size = setup.microbatch_size
   batches = data.training_batches(
     training_set,
     size,
@@ -60,4 +62,4 @@ def recalibrate(
   with data.prefetch(batches, lambda b: devices.place_batch(mesh, b)) as placed:
     for batch in placed:
       statistics = step((state, statistics), batch)
-  return state.replace(batch_stats=statistics.batch_stats)
+  return state.with_batch_stats(statistics.batch_stats)

@@ -18,6 +18,7 @@ from symjax.experiments.data import image_size
 from symjax.models import get_model
 from symjax.nn import ConvPolicy, CostTable, Layer, smallest_image, trace
 from symjax.optim import make_optimizer, make_schedule, start_on_sphere
+from symjax.training.averages import require_decay
 from symjax.training.images import Augmentation, Normalization
 from symjax.training.joint_augmentation import JointAugmentation
 from symjax.training.loop import Schedule
@@ -48,6 +49,7 @@ class Setup:
       at norm 1.
     learning_rate: over steps.
     schedule: what happens after which step.
+    microbatch_size: examples, of all devices, that are worked on at once.
     image_shape: [height, width, channels] of an image as the network sees it.
     create_state: () -> the state before the first step.
     start_state: (variables) -> the state before the first step, from given weights.
@@ -62,6 +64,7 @@ class Setup:
   sphere_kernels: tuple[str, ...]
   learning_rate: optax.Schedule
   schedule: Schedule
+  microbatch_size: int
   image_shape: tuple[int, int, int]
   create_state: Callable[[], TrainState]
   start_state: Callable[[Any], TrainState]
@@ -94,6 +97,8 @@ def build(
   if not 0 <= seed < 2**32:
     raise UserError(f'seed={seed} is not one of 0..{2**32 - 1}, which JAX tells apart')
   schedule = make_loop_schedule(train, num_examples)
+  require_decay(train['ema_decay'])
+  averaged = train['ema_decay'] > 0
   learning_rate = make_schedule(
     config['optimizer']['learning_rate'],
     schedule.steps,
@@ -120,11 +125,20 @@ def build(
     sphere_kernels=spheres,
     learning_rate=learning_rate,
     schedule=schedule,
+    microbatch_size=train['batch_size'] // train['microbatches'],
     image_shape=shape,
     create_state=functools.partial(
-      create_state, model, optimizer, shape, seed, prepare=prepare
+      create_state,
+      model,
+      optimizer,
+      shape,
+      seed,
+      prepare=prepare,
+      averaged=averaged,
     ),
-    start_state=functools.partial(start_state, optimizer, seed=seed, prepare=prepare),
+    start_state=functools.partial(
+      start_state, optimizer, seed=seed, prepare=prepare, averaged=averaged
+    ),
     train_step=make_train_step(
       model,
       optimizer,
@@ -133,6 +147,9 @@ def build(
       make_augmentation(config['augmentation'], task),
       penalty=functools.partial(asymmetry, weight) if weight else None,
       auxiliary_weight=train['auxiliary_weight'],
+      microbatches=train['microbatches'],
+      rematerialize=train['rematerialize'],
+      ema_decay=train['ema_decay'],
     ),
     eval_step=make_eval_step(model, task, normalization),
   )
@@ -230,7 +247,7 @@ def make_loop_schedule(train: Mapping[str, Any], num_examples: int) -> Schedule:
   Raises:
     UserError: a size or length that is not positive, or less than a step of training.
   """
-  for name in ('batch_size', 'epochs', 'log_every', 'checkpoint_every'):
+  for name in ('batch_size', 'microbatches', 'epochs', 'log_every', 'checkpoint_every'):
     if not 0 < train[name] < math.inf:
       raise UserError(f'train.{name}={train[name]} must be positive')
   # The product first: it is exact, where a quotient might fall short of a whole step.

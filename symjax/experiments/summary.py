@@ -1,7 +1,7 @@
 """What is left of a finished run in a few numbers: `summary.json`."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -55,6 +55,33 @@ def summarise(
     'train_examples': len(splits['train'].images),
     'test_examples': len(splits['test'].images),
   }
+
+
+def update_options(config: Mapping[str, Any]) -> dict[str, Any]:
+  """How a step goes from a batch to an update, for `summary.json`."""
+  train = config['train']
+  return {
+    **{name: train[name] for name in ('microbatches', 'rematerialize', 'ema_decay')},
+    'clip_norm': config['optimizer']['clip_norm'],
+  }
+
+
+def describe_update(config: Mapping[str, Any]) -> Iterator[str]:
+  """The same in words, a line for each that is not as usual."""
+  train, clip_norm = config['train'], config['optimizer']['clip_norm']
+  parts = train['microbatches']
+  if parts > 1:
+    size = train['batch_size']
+    yield f'batches of {size} in {parts} microbatches of {size // parts}, one update'
+  if train['rematerialize']:
+    yield 'cheap activations are computed again in the backward pass'
+  if train['ema_decay']:
+    yield (
+      f'weights are averaged with decay {train["ema_decay"]}; the averages are what is '
+      'tested, profiled and exported'
+    )
+  if clip_norm is not None:
+    yield f'gradients are clipped to a norm of {clip_norm}'
 
 
 def describe(summary: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ from symjax.experiments.provenance import provenance
 from symjax.experiments.recalibration import recalibrate, require_batch_norm
 from symjax.experiments.same_start import require_agreement
 from symjax.experiments.setup import Setup, build_for, precision
-from symjax.experiments.summary import summarise
+from symjax.experiments.summary import describe_update, summarise, update_options
 from symjax.experiments.workdir import Workdir
 from symjax.nn.conv import CostTable
 from symjax.training import devices
@@ -78,7 +78,9 @@ def train(
 
   with precision(config):
     with together():
-      mesh = devices.make_mesh(config['train']['batch_size'])
+      mesh = devices.make_mesh(
+        config['train']['batch_size'], microbatches=config['train']['microbatches']
+      )
       splits = load_splits(config['data'], data_dir, manual_dir)
       costs = folder.read_costs(config)
       setup = build_for(config, splits['train'], costs)
@@ -87,7 +89,7 @@ def train(
       start = load_initial_weights(folder, setup, init_weights)
     with _claimed(folder, config, table, costs, start):
       if jax.process_index() == 0:
-        for line in describe_absent(splits):
+        for line in (*describe_absent(splits), *describe_update(config)):
           print(line)
       state, seconds = _train(config, setup, mesh, splits, folder, start)
       if int(state.step) < setup.schedule.steps:
@@ -95,7 +97,7 @@ def train(
       if jax.process_index() > 0:
         return {}
       # Replicated, so every process has all of it; from here on process 0 is alone.
-      params = jax.device_get(state.params)
+      params = jax.device_get(state.variables['params'])
       with Preemption():  # Seconds of writing, which a signal does not break off.
         return _conclude(
           config, setup, splits, folder, params, seconds, table, origin, command
@@ -132,6 +134,7 @@ def _conclude(
     'name': folder.path.name,
     'seed': config['seed'],
     'recalibrated_batch_norm': config['train']['recalibrate_batch_norm'],
+    **update_options(config),
     'command': command,
     **origin,
   }
@@ -223,7 +226,7 @@ def _fit(
   eval_step = devices.jit(setup.eval_step, mesh, donate_state=False)
 
   def test(state: TrainState) -> dict[str, Any]:
-    batches = data.evaluation_batches(splits['test'], batch_size, **place)
+    batches = data.evaluation_batches(splits['test'], setup.microbatch_size, **place)
     with data.prefetch(batches, lambda b: devices.place_batch(mesh, b)) as placed:
       return evaluate(eval_step, setup.task, state, placed)
 

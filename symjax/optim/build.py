@@ -21,6 +21,7 @@ def make_optimizer(
   weight_decay: float = 0.0,
   normalized_kernels: Sequence[str] = (),
   rate_factors: Sequence[tuple[str, float]] = (),
+  clip_norm: float | None = None,
 ) -> optax.GradientTransformation:
   """The optimiser of a whole network.
 
@@ -37,12 +38,36 @@ def make_optimizer(
       as the models have them; only 'unit_norm' asks.
     rate_factors: (pattern of paths, factor of the rate), the first that fits a
       parameter; that of all others is 1.
+    clip_norm: the norm of all gradients together from which on they are scaled down to
+      it (arXiv:1211.5063), as the batch gives them: before decay is added and before
+      'unit_norm' takes what is tangent to a sphere. None never scales.
 
   Raises:
-    UserError: an unknown name, a factor that is not positive, or 'unit_norm' for a
-      network without such kernels; from `init`, a pattern that puts something else
-      than a kernel on a sphere.
+    UserError: an unknown name, a factor or norm that is not positive, or 'unit_norm'
+      for a network without such kernels; from `init`, a pattern that puts something
+      else than a kernel on a sphere.
   """
+  optimizer = _at_rates(
+    learning_rate, name, momentum, weight_decay, normalized_kernels, rate_factors
+  )
+  if clip_norm is None:
+    return optimizer
+  if not 0 < clip_norm < math.inf:
+    raise UserError(
+      f'optimizer.clip_norm={clip_norm} must be positive; None is no clipping'
+    )
+  return optax.chain(optax.clip_by_global_norm(clip_norm), optimizer)
+
+
+def _at_rates(
+  learning_rate: optax.ScalarOrSchedule,
+  name: str,
+  momentum: float,
+  weight_decay: float,
+  normalized_kernels: Sequence[str],
+  rate_factors: Sequence[tuple[str, float]],
+) -> optax.GradientTransformation:
+  """The optimiser of parameters with or without rates of their own."""
 
   def at(rate: optax.ScalarOrSchedule) -> optax.GradientTransformation:
     return _at_one_rate(rate, name, momentum, weight_decay, normalized_kernels)

@@ -121,7 +121,9 @@ def make_statistics_step(
     key = jax.random.fold_in(jax.random.key(state.seed), 2)
     dropout, phase = jax.random.split(jax.random.fold_in(key, statistics.batches))
     images = normalization(batch['image'])
-    _, found = observe(model, state.params, images, dropout=dropout, phase=phase)
+    _, found = observe(
+      model, state.variables['params'], images, dropout=dropout, phase=phase
+    )
     return statistics.add(found)
 
   return step

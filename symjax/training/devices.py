@@ -1,5 +1,6 @@
 """Processes, devices, and where arrays live: one mesh, batches split over it."""
 
+import functools
 import os
 import socket
 import time
@@ -82,7 +83,9 @@ def _require_coordinator(address: str, patience: float = 60.0) -> None:
     time.sleep(0.2)
 
 
-def make_mesh(batch_size: int, devices: Sequence[Any] | None = None) -> Mesh:
+def make_mesh(
+  batch_size: int, devices: Sequence[Any] | None = None, microbatches: int = 1
+) -> Mesh:
   """A one-dimensional mesh, axis `data`, of all devices of all processes.
 
   They are in the order of their processes, so that process i of n holds the i-th
@@ -91,16 +94,23 @@ def make_mesh(batch_size: int, devices: Sequence[Any] | None = None) -> Mesh:
   Args:
     batch_size: of the global batch.
     devices: of another machine, to compile for; None is those of this one.
+    microbatches: parts of the batch, each of which lies on all devices.
 
   Raises:
     UserError: the global batch does not divide among them.
   """
+  if microbatches < 1:
+    raise UserError(f'train.microbatches={microbatches} must be 1 or more')
   devices = jax.devices() if devices is None else devices
   count = len(devices)
-  if batch_size % count:
+  parts = count * microbatches
+  if batch_size % parts:
+    among = f'{count} devices'
+    if microbatches > 1:
+      among = f'{microbatches} microbatches on {among}'
     raise UserError(
-      f'a batch of {batch_size} does not divide among {count} devices; use a '
-      f'multiple, such as train.batch_size={-(-batch_size // count) * count}'
+      f'a batch of {batch_size} does not divide among {among}; use a multiple of '
+      f'{parts}, such as train.batch_size={-(-batch_size // parts) * parts}'
     )
   ordered = sorted(devices, key=lambda device: (device.process_index, device.id))
   return Mesh(np.array(ordered), ('data',), axis_types=(AxisType.Auto,))
@@ -124,8 +134,15 @@ def jit(step: Callable[..., Any], mesh: Mesh, donate_state: bool) -> Callable[..
     mesh: from `make_mesh`.
     donate_state: whether the state's memory is reused for the new one.
   """
+
+  @functools.wraps(step)
+  def over_mesh(state: Any, batch: Any) -> Any:
+    # For a step that has the devices do a part of it each for itself.
+    with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+      return step(state, batch)
+
   return jax.jit(
-    step,
+    over_mesh,
     in_shardings=(replicated(mesh), split_batch(mesh)),
     out_shardings=replicated(mesh),
     donate_argnums=(0,) if donate_state else (),

@@ -20,6 +20,12 @@ class TrainState(struct.PyTreeNode):
     opt_state: the optimiser's.
     seed: of all that training draws, uint32 []. It is here, and no constant of the
       step, so that runs that differ only in it share a compiled program.
+    averages: moving averages of `params` and `batch_stats`, by these names; empty if
+      none are kept. Statistics are averaged with the weights they are of, as in the
+      code of EfficientNet and in torchvision's: those of the last steps are of other
+      weights. Filters on spheres have averages inside of these, where they stay:
+      BatchNorm undoes their norm, and its mean, which is linear in them, is averaged
+      alike.
   """
 
   step: jax.Array
@@ -27,11 +33,23 @@ class TrainState(struct.PyTreeNode):
   batch_stats: Any
   opt_state: optax.OptState
   seed: jax.Array
+  averages: Any = struct.field(default_factory=dict)
 
   @property
   def variables(self) -> dict[str, Any]:
-    """What `model.apply` takes."""
+    """What `model.apply` takes outside of training: averaged, where there are such."""
+    return self.averages or self.trained
+
+  @property
+  def trained(self) -> dict[str, Any]:
+    """What `model.apply` takes in training."""
     return {'params': self.params, 'batch_stats': self.batch_stats}
+
+  def with_batch_stats(self, batch_stats: Any) -> 'TrainState':
+    """The state with other statistics in its `variables`."""
+    if self.averages:
+      return self.replace(averages={**self.averages, 'batch_stats': batch_stats})
+    return self.replace(batch_stats=batch_stats)
 
 
 def create_state(
@@ -40,6 +58,7 @@ def create_state(
   image_shape: tuple[int, int, int],
   seed: int,
   prepare: Callable[[Any], Any] = lambda params: params,
+  averaged: bool = False,
 ) -> TrainState:
   """The state before the first step, a pure function of the seed.
 
@@ -49,10 +68,11 @@ def create_state(
     image_shape: [height, width, channels].
     seed: of the initial parameters, and of all that training draws; 0 ... 2**32 - 1.
     prepare: what the optimiser needs done to them first; by default nothing.
+    averaged: whether it has averages.
   """
   images = jnp.zeros((1, *image_shape))
   variables = model.init(jax.random.key(seed), images, train=False)
-  return start_state(optimizer, variables, seed, prepare)
+  return start_state(optimizer, variables, seed, prepare, averaged)
 
 
 def start_state(
@@ -60,6 +80,7 @@ def start_state(
   variables: Mapping[str, Any],
   seed: int,
   prepare: Callable[[Any], Any] = lambda params: params,
+  averaged: bool = False,
 ) -> TrainState:
   """The state before the first step, from given variables.
 
@@ -68,12 +89,17 @@ def start_state(
     variables: of the model, `params` and perhaps `batch_stats`.
     seed: of all that training draws; 0 ... 2**32 - 1.
     prepare: what the optimiser needs done to the parameters first.
+    averaged: whether it has averages, which begin as the variables.
   """
   params = prepare(variables['params'])
-  return TrainState(
+  state = TrainState(
     step=jnp.zeros((), jnp.int32),
     params=params,
     batch_stats=variables.get('batch_stats', {}),
     opt_state=optimizer.init(params),
     seed=jnp.asarray(seed, jnp.uint32),
   )
+  if not averaged:
+    return state
+  # Copies, because a step is given the memory of both.
+  return state.replace(averages=jax.tree.map(jnp.copy, state.trained))

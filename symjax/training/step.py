@@ -9,7 +9,10 @@ import numpy as np
 import optax
 from flax import linen as nn
 
+from symjax.training.averages import update_averages
 from symjax.training.images import Normalization
+from symjax.training.microbatches import in_microbatches, own_key
+from symjax.training.rematerialization import rematerialize as rematerialized
 from symjax.training.state import TrainState
 from symjax.training.tasks import Batch, Sums
 
@@ -78,12 +81,18 @@ def make_train_step(
   augmentation: Augmentation,
   penalty: Callable[[Any], jax.Array] | None = None,
   auxiliary_weight: float = 0.0,
+  microbatches: int = 1,
+  rematerialize: bool = False,
+  ema_decay: float = 0.0,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
   """A pure (state, batch) -> (state, metrics); jit it over a mesh with `devices.jit`.
 
   Under jit the batch is the global one, however many devices hold it: BatchNorm's
   statistics and the loss are means over all of it. Randomness is keyed by
-  (the state's seed, step, index in the global batch).
+  (the state's seed, step, index in the global batch). In microbatches the loss and its
+  gradient are still those of the whole batch; what the network does with several
+  examples at once, BatchNorm's statistics and what it draws, is of a microbatch: see
+  `in_microbatches`.
 
   Args:
     model: called on normalised images with `train`.
@@ -95,57 +104,86 @@ def make_train_step(
     penalty: a scalar of the parameters that is added to the loss.
     auxiliary_weight: times the loss of each `auxiliary_logits` that the model sows
       into `intermediates`; the sum is added to the loss.
+    microbatches: parts in which the batch is taken, one after another.
+    rematerialize: whether the backward pass computes cheap activations again instead
+      of keeping them.
+    ema_decay: of the state's averages, per step; 0 leaves them alone.
 
   Returns:
     The step. Its metrics are means over the labels of the global batch before the
     update: `train_loss`, one `train_<score>` for each of the task's, `penalty` and
     `auxiliary_loss` (not yet weighted) where there are such, and `gradient_norm`, the
-    norm of the gradient of all that is minimised.
+    norm of the gradient of all that is minimised, before the optimiser may clip it.
   """
 
-  def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    # Not the key of the initial parameters: that is the seed's own.
-    key = jax.random.fold_in(jax.random.key(state.seed), 1)
-    key = jax.random.fold_in(key, state.step)
-    augmentation_key, dropout_key, phase_key = jax.random.split(key, 3)
-    images, labels = augmentation(augmentation_key, batch['image'], batch['label'])
-    images, batch = normalization(images), {**batch, 'label': labels}
-    count = jnp.maximum(task.counts(batch).sum(), 1)  # All pixels may be ignored.
+  def forward(variables: Any, images: jax.Array, rngs: Any) -> tuple[Any, Any]:
+    found: tuple[Any, Any] = model.apply(
+      variables,
+      images,
+      train=True,
+      mutable=['batch_stats', 'intermediates'],
+      rngs=rngs,
+    )
+    return found
+
+  if rematerialize:
+    forward = rematerialized(forward)
+
+  def gradient(
+    params: Any, batch_stats: Any, count: jax.Array, keys: jax.Array, part: Batch
+  ) -> tuple[Any, Any, Metrics]:
+    """Of the part's share of the mean loss over the batch, which has `count` labels."""
+    dropout_key, phase_key = keys
+    rngs = {'dropout': own_key(dropout_key), 'phase': phase_key}
+    images = normalization(part['image'])
 
     def mean(values: jax.Array) -> jax.Array:
       return values.sum() / count.astype(values.dtype)
 
     def objective(params: Any) -> tuple[jax.Array, tuple[Any, Metrics]]:
-      logits, updated = model.apply(
-        {'params': params, 'batch_stats': state.batch_stats},
-        images,
-        train=True,
-        mutable=['batch_stats', 'intermediates'],
-        rngs={'dropout': dropout_key, 'phase': phase_key},
-      )
-      loss = mean(task.losses(logits, batch))
-      scores = task.scores(logits, batch)
+      variables = {'params': params, 'batch_stats': batch_stats}
+      logits, updated = forward(variables, images, rngs)
+      loss = mean(task.losses(logits, part))
+      scores = task.scores(logits, part)
       metrics = {f'train_{name}': mean(value) for name, value in scores.items()}
       metrics['train_loss'] = loss
       heads = updated.get('intermediates', {}).get('auxiliary_logits', ())
       if heads:
-        auxiliary = [mean(task.losses(head, batch)) for head in heads]
+        auxiliary = [mean(task.losses(head, part)) for head in heads]
         metrics['auxiliary_loss'] = sum(auxiliary[1:], start=auxiliary[0])
         loss += auxiliary_weight * metrics['auxiliary_loss']
-      if penalty is not None:
-        metrics['penalty'] = penalty(params).astype(loss.dtype)
-        loss += metrics['penalty']
       return loss, (updated.get('batch_stats', {}), metrics)
 
-    gradients, (batch_stats, metrics) = jax.grad(objective, has_aux=True)(state.params)
-    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    gradients, (batch_stats, metrics) = jax.grad(objective, has_aux=True)(params)
+    return gradients, batch_stats, metrics
+
+  gradient_of_batch = in_microbatches(gradient, microbatches)
+
+  def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    # Not the key of the initial parameters: that is the seed's own.
+    key = jax.random.fold_in(jax.random.key(state.seed), 1)
+    key = jax.random.fold_in(key, state.step)
+    augmentation_key, *keys = jax.random.split(key, 3)
+    images, labels = augmentation(augmentation_key, batch['image'], batch['label'])
+    batch = {**batch, 'image': images, 'label': labels}
+    count = jnp.maximum(task.counts(batch).sum(), 1)  # All pixels may be ignored.
+    gradients, batch_stats, metrics = gradient_of_batch(
+      state.params, state.batch_stats, count, jnp.stack(keys), batch
+    )
+    if penalty is not None:
+      metrics['penalty'], own = jax.value_and_grad(penalty)(state.params)
+      gradients = jax.tree.map(jnp.add, gradients, own)
     metrics['gradient_norm'] = optax.tree.norm(gradients)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     state = state.replace(
       step=state.step + 1,
       params=optax.apply_updates(state.params, updates),
       batch_stats=batch_stats,
       opt_state=opt_state,
     )
+    if ema_decay:
+      averages = update_averages(state.averages, state.trained, ema_decay, state.step)
+      state = state.replace(averages=averages)
     return state, metrics
 
   return step

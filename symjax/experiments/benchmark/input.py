@@ -28,7 +28,7 @@ def benchmark_input(
   dataset = load_splits(config['data'], data_dir, manual_dir)['train']
   setup = build_for(config, dataset)
   size = config['train']['batch_size']
-  mesh = devices.make_mesh(size)
+  mesh = devices.make_mesh(size, microbatches=config['train']['microbatches'])
   step = devices.jit(setup.train_step, mesh, donate_state=True)
   state = jax.jit(setup.create_state, out_shardings=devices.replicated(mesh))()
 

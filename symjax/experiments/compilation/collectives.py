@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from symjax.experiments.compilation.hlo import Array, Program
+from symjax.training.microbatches import REDUCTION
 
 KINDS = (
   'all-reduce',
@@ -35,6 +36,7 @@ class Transfer:
     array: a chip's own operand.
     origin: the path of the traced operation that computes it.
     purpose: one of `PURPOSES`.
+    times: how often it is sent in a step.
   """
 
   collective: str
@@ -42,25 +44,34 @@ class Transfer:
   array: Array
   origin: str
   purpose: str
+  times: int = 1
 
 
-def find_transfers(program: Program, normalized: Collection[str]) -> list[Transfer]:
-  """All that a program sends between chips; the body of a loop counts once.
+def find_transfers(
+  program: Program, normalized: Collection[str], turns: int = 1
+) -> list[Transfer]:
+  """All that a program sends between chips.
 
   Args:
     program: a compiled step.
     normalized: paths of the modules with batch statistics, as `layer1_0/bn1`.
+    turns: of the loop over microbatches.
   """
   found = []
   for instruction in program.instructions.values():
     kind = instruction.opcode.removesuffix('-start')
     if kind not in KINDS:
       continue
+    path = instruction.op_name.split('/')
+    times = turns if 'while' in path else 1
     for operand in instruction.operands:
       array = program.instructions[operand].results[0]
       origin = program.origin(operand) or instruction.op_name
-      purpose = purpose_of(origin, array, normalized)
-      found.append(Transfer(instruction.name, kind, array, origin, purpose))
+      if REDUCTION in path:  # What a loop gave does not say what it is.
+        purpose = 'gradients' if array.shape else 'metrics'
+      else:
+        purpose = purpose_of(origin, array, normalized)
+      found.append(Transfer(instruction.name, kind, array, origin, purpose, times))
   return found
 
 
@@ -93,7 +104,7 @@ def summarise(transfers: Sequence[Transfer]) -> list[dict[str, Any]]:
 
   Returns:
     Rows of `purpose`, `kind`, `dtype`; `collectives`: how many instructions carry such
-    arrays; `arrays`; `numbers` and `bytes`: of a chip's own operands.
+    arrays; `arrays`; `numbers` and `bytes`: of a chip's own operands in a step.
   """
   groups: dict[tuple[str, str, str], list[Transfer]] = {}
   for transfer in sorted(transfers, key=lambda t: PURPOSES.index(t.purpose)):
@@ -106,8 +117,8 @@ def summarise(transfers: Sequence[Transfer]) -> list[dict[str, Any]]:
       'dtype': dtype,
       'collectives': len({transfer.collective for transfer in group}),
       'arrays': len(group),
-      'numbers': sum(transfer.array.size for transfer in group),
-      'bytes': sum(transfer.array.nbytes for transfer in group),
+      'numbers': sum(transfer.times * transfer.array.size for transfer in group),
+      'bytes': sum(transfer.times * transfer.array.nbytes for transfer in group),
     }
     for (purpose, kind, dtype), group in groups.items()
   ]
@@ -127,4 +138,4 @@ def bytes_sent(transfers: Iterable[Transfer], chips: int) -> float:
     'all-to-all': others / chips,
     'reduce-scatter': others / chips,
   }
-  return sum(factors.get(t.kind, 1.0) * t.array.nbytes for t in transfers)
+  return sum(t.times * factors.get(t.kind, 1.0) * t.array.nbytes for t in transfers)

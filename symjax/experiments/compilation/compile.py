@@ -49,11 +49,11 @@ def compile_config(
 
   Returns:
     What `compile.json` holds: `topology`; `chips`, how many; `chip`, as in `CHIPS`;
-    `model`, `dtype`, `image_shape`, `batch_size`; `parameters`: numbers in all, and
-    `normalization_parameters`: those of modules with batch statistics; `train` and
-    `eval`: what `describe_program` returns, with `compile_seconds`, or null where the
-    batch does not fit; `largest_batch`, as `LargestBatch` has it; `command`;
-    `compiler`; and where all comes from.
+    `model`, `dtype`, `image_shape`, `batch_size`, `microbatches`; `parameters`:
+    numbers in all, and `normalization_parameters`: those of modules with batch
+    statistics; `train` and `eval`: what `describe_program` returns, with `batch_size`
+    and `compile_seconds`, or null where the batch does not fit; `largest_batch`, as
+    `LargestBatch` has it; `command`; `compiler`; and where all comes from.
 
   Raises:
     UserError: a config that makes no experiment, or a slice that does not exist.
@@ -62,8 +62,8 @@ def compile_config(
     raise UserError(f'--compilations={compilations}; give 0 or more')
   found = find_slice(topology)
   chip, chips = found.chip, len(found.devices)
-  batch_size = config['train']['batch_size']
-  mesh = devices.make_mesh(batch_size, found.devices)
+  batch_size, parts = config['train']['batch_size'], config['train']['microbatches']
+  mesh = devices.make_mesh(batch_size, found.devices, parts)
   origin = provenance()  # Of the code that compiles: the tree may change meanwhile.
   with precision(config):
     blank = blank_split(config['data'], data_dir)
@@ -73,27 +73,28 @@ def compile_config(
     steps = make_steps(setup, mesh, blank)
 
     described: dict[str, dict[str, Any] | None] = {}
-    for name, compile_step in (
-      ('train', steps.compile_train),
-      ('eval', steps.compile_eval),
+    for name, compile_step, size, turns in (
+      ('train', steps.compile_train, batch_size, parts),
+      ('eval', steps.compile_eval, setup.microbatch_size, 1),
     ):
-      compiled, seconds = _timed(compile_step, name, batch_size)
+      compiled, seconds = _timed(compile_step, name, size)
       described[name] = None
       if compiled:
         described[name] = {
-          **describe_program(compiled, chip, chips, steps.normalized),
+          'batch_size': size,
+          **describe_program(compiled, chip, chips, steps.normalized, turns),
           'compile_seconds': seconds,
         }
 
-    def peak(per_chip: int) -> int | None:
-      compiled, _ = _timed(steps.compile_train, 'train', per_chip * chips)
+    def peak(share: int) -> int | None:
+      compiled, _ = _timed(steps.compile_train, 'train', share * chips * parts)
       return peak_bytes(compiled) if compiled else None
 
     train = described['train']
     search = functools.partial(
       find_largest_batch,
       peak,
-      batch_size // chips,
+      batch_size // (chips * parts),
       train['memory']['peak'] if train else None,
       chip.hbm_bytes,
     )
@@ -105,10 +106,11 @@ def compile_config(
       'dtype': config['model']['dtype'],
       'image_shape': list(setup.image_shape),
       'batch_size': batch_size,
+      'microbatches': parts,
       'parameters': steps.parameters,
       'normalization_parameters': steps.normalization_parameters,
       **described,
-      'largest_batch': search(0).as_json(chips),
+      'largest_batch': search(0).as_json(chips, parts),
       'command': command,
       'compiler': found.compiler,
       **origin,
@@ -117,7 +119,7 @@ def compile_config(
     folder.path.mkdir(parents=True, exist_ok=True)
     records.write_json(folder.compilation, record)
     if compilations:  # They may take long: what is known is there to read meanwhile.
-      record['largest_batch'] = search(compilations).as_json(chips)
+      record['largest_batch'] = search(compilations).as_json(chips, parts)
       records.write_json(folder.compilation, record)
   return record
 

@@ -10,7 +10,7 @@ _GROWTH = 8  # At most, from one try to the next.
 
 @dataclasses.dataclass(frozen=True)
 class LargestBatch:
-  """Between which batches the largest that fits lies; examples of one chip.
+  """Between which batches the largest that fits lies; examples at once of one chip.
 
   Attributes:
     fits: the largest that was seen to fit; 0 if none was.
@@ -22,13 +22,15 @@ class LargestBatch:
   exceeds: int | None
   compilations: int
 
-  def as_json(self, chips: int) -> dict[str, Any]:
-    """The same of the global batch."""
+  def as_json(self, chips: int, microbatches: int = 1) -> dict[str, Any]:
+    """The same of the global batch, and of a chip in all its microbatches."""
+    fits = self.fits * microbatches
+    exceeds = None if self.exceeds is None else self.exceeds * microbatches
     return {
-      'fits': self.fits * chips,
-      'fits_per_chip': self.fits,
-      'exceeds': None if self.exceeds is None else self.exceeds * chips,
-      'exceeds_per_chip': self.exceeds,
+      'fits': fits * chips,
+      'fits_per_chip': fits,
+      'exceeds': None if exceeds is None else exceeds * chips,
+      'exceeds_per_chip': exceeds,
       'compilations': self.compilations,
     }
 

@@ -14,7 +14,7 @@ from symjax.experiments.compilation.roofline import make_roofline
 
 
 def describe_program(
-  compiled: Any, chip: Chip, chips: int, normalized: Collection[str]
+  compiled: Any, chip: Chip, chips: int, normalized: Collection[str], turns: int = 1
 ) -> dict[str, Any]:
   """What a program needs of each chip.
 
@@ -23,6 +23,9 @@ def describe_program(
     chip: that it is compiled for.
     chips: how many share the batch.
     normalized: paths of the modules with batch statistics.
+    turns: of its one loop, over microbatches. The compiler counts what is in a loop
+      once. Here all operations count as in the loop, and all bytes but those of
+      arguments and outputs: outside of it there is little else than the update.
 
   Returns:
     `memory`: bytes of `arguments`, of `outputs`, of these those `reused` from
@@ -32,9 +35,11 @@ def describe_program(
   """
   memory = compiled.memory_analysis()
   costs = compiled.cost_analysis()
-  transfers = find_transfers(hlo.parse(compiled.as_text()), normalized)
+  transfers = find_transfers(hlo.parse(compiled.as_text()), normalized, turns)
   sent = bytes_sent(transfers, chips)
-  flops, accessed = costs['flops'], costs['bytes accessed']
+  outside = memory.argument_size_in_bytes + memory.output_size_in_bytes
+  flops = turns * costs['flops']
+  accessed = costs['bytes accessed'] * turns - (turns - 1) * outside
   return {
     'memory': {
       'arguments': memory.argument_size_in_bytes,

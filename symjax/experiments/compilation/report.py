@@ -27,13 +27,18 @@ def _heading(record: Mapping[str, Any]) -> str:
     f'{record["model"]}, {record["dtype"]}, {record["parameters"]:,} parameters, '
     f'images {"x".join(map(str, record["image_shape"]))}\n'
     f'{record["topology"]}: {chips} chips, batch {batch:,}, {batch // chips:,} a chip'
+    f'{_parts(record["microbatches"])}'
   )
+
+
+def _parts(microbatches: int) -> str:
+  return f' in {microbatches} microbatches' if microbatches > 1 else ''
 
 
 def _programs(record: Mapping[str, Any]) -> str:
   """A row per quantity, a column per step; all of one chip."""
   steps = {name: record[name] for name in ('train', 'eval')}
-  memory, batch = record['chip']['hbm_bytes'], record['batch_size']
+  memory = record['chip']['hbm_bytes']
   rows: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
     (
       f'memory, GiB of {memory / _GIB:.2f}: peak',
@@ -56,7 +61,7 @@ def _programs(record: Mapping[str, Any]) -> str:
     ('bound by', lambda step: step['roofline']['bound']),
     (
       'images a second, all chips, at most',
-      lambda step: f'{batch / step["roofline"]["seconds"]:,.0f}',
+      lambda step: f'{step["batch_size"] / step["roofline"]["seconds"]:,.0f}',
     ),
     ('compiled in, s', lambda step: f'{step["compile_seconds"]:.0f}'),
   ]
@@ -84,8 +89,10 @@ def _collectives(rows: Sequence[Mapping[str, Any]]) -> str:
 def _gradients(rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> str:
   """Whether each parameter's gradient is reduced just once, in one line."""
   reduced = sum(row['numbers'] for row in rows if row['purpose'] == 'gradients')
-  expected = record['parameters'] - record['normalization_parameters']
-  outside = ' outside of BatchNorm' if record['normalization_parameters'] else ''
+  # Those of microbatches are added up with all others, and not in the backward pass.
+  apart = record['normalization_parameters'] if record['microbatches'] == 1 else 0
+  expected = record['parameters'] - apart
+  outside = ' outside of BatchNorm' if apart else ''
   times = 'each once' if reduced == expected else f'{reduced / expected:.3f} times'
   return (
     f'gradients: {reduced:,} numbers reduced for {expected:,} parameters{outside}: '

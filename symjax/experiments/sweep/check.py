@@ -43,7 +43,8 @@ def check(
         splits = load_splits(cell.config['data'], data_dir, manual_dir)
         loaded[data] = splits['train']
       with precision(cell.config):
-        devices.make_mesh(cell.config['train']['batch_size'])
+        train = cell.config['train']
+        devices.make_mesh(train['batch_size'], microbatches=train['microbatches'])
         jax.eval_shape(build_for(cell.config, loaded[data]).create_state)
     except UserError as error:
       raise UserError(f'{cell.describe()}: {error}') from error
