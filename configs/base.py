@@ -67,7 +67,7 @@ def get_base(model: str) -> ConfigDict:
   config.train = ConfigDict()
   config.train.batch_size = 128
   config.train.microbatches = 1  # Parts of a batch, one after another; one update.
-  config.train.rematerialize = False  # Computes cheap activations twice: less memory.
+  config.train.rematerialize = False  # Computes cheap activations again, going back.
   config.train.ema_decay = 0.0  # Per step, of the averaged weights; 0 averages none.
   config.train.epochs = 10.0
   config.train.symmetry_weight = 0.0  # Times (1 - mean symmetry), added to the loss.

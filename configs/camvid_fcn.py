@@ -11,9 +11,8 @@ ResNet-50 that classifies, such as torchvision's or those of a run of
 `imagenet_resnet.py`; without them it starts at random. Optimiser and second head are
 torchvision's recipe for COCO, at a rate in proportion to the batch.
 
-`:cpu` is for two CPU cores, in well under 20 minutes: images of 90x120 pixels, a
-ResNet-18 with half the channels, 30 epochs. `README.md` beside this has what it
-reached.
+`:cpu` is for two CPU cores: images of 90x120 pixels, a ResNet-18 with half the
+channels, 30 epochs.
 """
 
 from ml_collections import ConfigDict
