@@ -38,6 +38,7 @@ def get_base(model: str) -> ConfigDict:
 
   config.augmentation = ConfigDict()  # symjax.training.images.Augmentation
   config.augmentation.flip = False
+  config.augmentation.rotation = 0.0
   config.augmentation.shift = 0
 
   config.model = ConfigDict()  # symjax.models.get_model, symjax.nn.ConvPolicy

@@ -2,7 +2,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import ndimage, stats
 
+from symjax.data.derived import rotate
 from symjax.errors import UserError
 from symjax.training.images import Augmentation, Normalization
 
@@ -75,6 +77,33 @@ def test_an_image_is_drawn_by_its_place_whatever_its_neighbours(key):
   whole = augment(key, IMAGES)
   np.testing.assert_array_equal(augment(key, IMAGES[:3]), whole[:3])
   assert not np.array_equal(augment(jax.random.key(1), IMAGES), whole)
+
+
+def test_turned_images_are_those_of_the_numpy_rotation(key):
+  """An angle is found that explains each image, and the angles fill their range."""
+  smooth = ndimage.gaussian_filter(IMAGES.astype(float), (0, 1.5, 1.5, 0))
+  images = np.repeat(smooth, 20, axis=0).astype(np.uint8)
+  turned, _ = Augmentation(rotation=30.0)(key, jnp.asarray(images), LABELS)
+  found = []
+  for image, result in zip(images, np.asarray(turned), strict=True):
+    at = np.arange(-30, 30.5, 0.5)
+    off = [np.abs(rotate(image, -np.deg2rad(a)).astype(int) - result).max() for a in at]
+    assert min(off) <= 3  # Grey levels, within a quarter of a degree.
+    found.append(at[np.argmin(off)])
+  assert stats.kstest(found, stats.uniform(-30, 60).cdf).pvalue > 1e-3
+
+
+def test_turning_leaves_the_other_draws_as_they_are(key):
+  images = jnp.asarray(IMAGES)
+  without = Augmentation(flip=True, shift=2)(key, images, LABELS)[0]
+  slightly = Augmentation(flip=True, shift=2, rotation=1e-4)(key, images, LABELS)[0]
+  np.testing.assert_array_equal(slightly, without)
+
+
+@pytest.mark.parametrize('degrees', [-1.0, 181.0, float('nan')])
+def test_a_rotation_that_is_none_is_refused(degrees):
+  with pytest.raises(UserError, match='augmentation.rotation=.* between 0 and 180'):
+    Augmentation(rotation=degrees)
 
 
 def test_nothing_asked_is_nothing_done(key):

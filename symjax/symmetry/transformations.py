@@ -5,11 +5,14 @@ stand on either side of `equivariance_error`. Maps that are smaller by a stride 
 by k times fewer pixels.
 """
 
+import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from symjax.errors import UserError
 from symjax.symmetry.d4 import transformed_grid
@@ -134,22 +137,41 @@ def rotation(degrees: float) -> Transformation:
   angle = np.deg2rad(degrees)
 
   def transform(x: jax.Array) -> jax.Array:
-    down, right = _from_centre(x.shape[1], x.shape[2])
-    # Content moves clockwise, so a pixel reads from the anticlockwise side.
-    rows = np.cos(angle) * down - np.sin(angle) * right + (x.shape[1] - 1) / 2
-    columns = np.sin(angle) * down + np.cos(angle) * right + (x.shape[2] - 1) / 2
+    rows, columns = turned_places(*x.shape[1:3], np.cos(angle), np.sin(angle))
     wide = widen(x)
     # A quarter turn's coordinates are whole up to rounding: keep those of the border.
     at = [jnp.asarray(np.round(c, 9), wide.dtype) for c in (rows, columns)]
-
-    def turn(plane: jax.Array) -> jax.Array:
-      return jax.scipy.ndimage.map_coordinates(plane, at, order=1)
-
     planes = wide.reshape(*x.shape[:3], -1)
-    turned = jax.vmap(jax.vmap(turn), in_axes=3, out_axes=3)(planes)
+    turned = jax.vmap(jax.vmap(functools.partial(sample, at)), 3, 3)(planes)
     return turned.reshape(x.shape).astype(x.dtype)
 
   return transform
+
+
+def turned_places(
+  height: int, width: int, cosine: ArrayLike, sine: ArrayLike
+) -> tuple[Any, Any]:
+  """Where the pixels of a map that is turned clockwise about its centre come from.
+
+  Args:
+    height: of the map.
+    width: of the map.
+    cosine: of the angle; a NumPy or a JAX number, as the result's arrays are.
+    sine: of the angle.
+
+  Returns:
+    Rows and columns, [height, width] each.
+  """
+  down, right = _from_centre(height, width)
+  # Content moves clockwise, so a pixel reads from the anticlockwise side.
+  rows = cosine * down - sine * right + (height - 1) / 2
+  columns = sine * down + cosine * right + (width - 1) / 2
+  return rows, columns
+
+
+def sample(places: Sequence[jax.Array], plane: jax.Array) -> jax.Array:
+  """Bilinear interpolation of [height, width] at (rows, columns); 0 outside of it."""
+  return jax.scipy.ndimage.map_coordinates(plane, list(places), order=1)
 
 
 def disc(x: jax.Array) -> jax.Array:

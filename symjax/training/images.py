@@ -1,12 +1,15 @@
 """Images on the device: normalisation and augmentation inside the jitted step."""
 
 import dataclasses
+import functools
+import math
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from symjax.errors import UserError
+from symjax.symmetry.transformations import sample, turned_places
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,18 +55,25 @@ class Normalization:
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-  """Random flips and shifts, keyed by the place of each image in the global batch.
+  """Random flips, turns and shifts, keyed by an image's place in the global batch.
 
   Attributes:
     flip: mirror left-right with probability 1/2.
+    rotation: turn about the centre by a uniform angle of at most so many degrees to
+      either side, by bilinear interpolation; what comes from outside is black.
     shift: crop at a uniform offset from the image padded with `shift` black pixels
       on every side; in pixels.
   """
 
   flip: bool = False
+  rotation: float = 0.0
   shift: int = 0
 
   def __post_init__(self) -> None:
+    if not 0 <= self.rotation <= 180:
+      raise UserError(
+        f'augmentation.rotation={self.rotation} degrees; it is between 0 and 180'
+      )
     if self.shift < 0:
       raise UserError(f'augmentation.shift={self.shift} pixels; it is 0 or more')
 
@@ -81,7 +91,7 @@ class Augmentation:
     Returns:
       The images, and the labels as they were.
     """
-    if not self.flip and not self.shift:
+    if not (self.flip or self.rotation or self.shift):
       return images, labels
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(images)))
     return jax.vmap(self._augment)(keys, images), labels
@@ -90,9 +100,24 @@ class Augmentation:
     flip_key, shift_key = jax.random.split(key)
     if self.flip:
       image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
+    if self.rotation:
+      # Beside the two keys, whose draws do not depend on whether images are turned.
+      image = _turn(image, self._angle(jax.random.fold_in(key, 2)))
     if self.shift:
       border = (self.shift, self.shift)
       offset = jax.random.randint(shift_key, (2,), 0, 2 * self.shift + 1)
       padded = jnp.pad(image, (border, border, (0, 0)))
       image = lax.dynamic_slice(padded, (offset[0], offset[1], 0), image.shape)
     return image
+
+  def _angle(self, key: jax.Array) -> jax.Array:
+    limit = math.radians(self.rotation)
+    return jax.random.uniform(key, (), jnp.float32, -limit, limit)
+
+
+def _turn(image: jax.Array, angle: jax.Array) -> jax.Array:
+  """A uint8 image turned clockwise by an angle in radians."""
+  places = turned_places(*image.shape[:2], jnp.cos(angle), jnp.sin(angle))
+  planes = image.astype(jnp.float32)
+  turned = jax.vmap(functools.partial(sample, places), 2, 2)(planes)
+  return jnp.rint(turned).astype(jnp.uint8)
