@@ -137,7 +137,7 @@ def rotation(degrees: float) -> Transformation:
   angle = np.deg2rad(degrees)
 
   def transform(x: jax.Array) -> jax.Array:
-    rows, columns = turned_places(*x.shape[1:3], np.cos(angle), np.sin(angle))
+    rows, columns = turned_places(x.shape[1], x.shape[2], np.cos(angle), np.sin(angle))
     wide = widen(x)
     # A quarter turn's coordinates are whole up to rounding: keep those of the border.
     at = [jnp.asarray(np.round(c, 9), wide.dtype) for c in (rows, columns)]

@@ -117,7 +117,8 @@ class Augmentation:
 
 def _turn(image: jax.Array, angle: jax.Array) -> jax.Array:
   """A uint8 image turned clockwise by an angle in radians."""
-  places = turned_places(*image.shape[:2], jnp.cos(angle), jnp.sin(angle))
+  height, width, _ = image.shape
+  places = turned_places(height, width, jnp.cos(angle), jnp.sin(angle))
   planes = image.astype(jnp.float32)
   turned = jax.vmap(functools.partial(sample, places), 2, 2)(planes)
   return jnp.rint(turned).astype(jnp.uint8)
