@@ -16,9 +16,10 @@ def main() -> None:
   group, places = command.config()['data'], command.data_folders()
   for line in data.requirement_lines(group['name'], *places):
     print(line)
-  for split, dataset in load_splits(group, *places).items():
-    images = 'x'.join(map(str, dataset.images.shape))
-    print(f'{split}: {images} images, {dataset.num_classes} classes, ready')
+  for role, split in load_splits(group, *places)._asdict().items():
+    images = 'x'.join(map(str, (len(split), *split.image_shape)))
+    ready = 'ready' if isinstance(split, data.Dataset) else 'to be streamed'
+    print(f'{role}: {images} images, {split.num_classes} classes, {ready}')
 
 
 if __name__ == '__main__':

@@ -13,6 +13,8 @@ def group(**changes):
     'name': 'camvid',
     'test_split': 'test',
     'image_size': None,
+    'stream': False,
+    'crop_area': None,
     'train_examples': None,
     'test_examples': 2,
     'fake': False,
@@ -38,9 +40,9 @@ def test_made_up_label_maps_stand_in_for_a_set_that_is_absent(tmp_path, size):
   fake = group(fake=True, image_size=size, train_examples=3)
   splits = load_splits(fake, str(tmp_path), None)
   height, width = size or (32, 32)
-  assert splits['train'].images.shape == (3, height, width, 3)
-  assert splits['test'].labels.shape == (2, height, width)
-  for dataset in splits.values():
+  assert splits.train.images.shape == (3, height, width, 3)
+  assert splits.test.labels.shape == (2, height, width)
+  for dataset in splits:
     assert (dataset.kind, dataset.num_classes, dataset.ignore_label) == (
       'segmentation',
       11,
@@ -50,6 +52,17 @@ def test_made_up_label_maps_stand_in_for_a_set_that_is_absent(tmp_path, size):
   assert not list(tmp_path.iterdir())
 
 
+def test_crops_of_images_that_are_not_streamed_are_refused(tmp_path):
+  with pytest.raises(UserError, match='crop_area is of images that are streamed'):
+    load_splits(group(crop_area=(0.1, 1.0)), str(tmp_path), None)
+
+
+def test_label_maps_are_not_streamed(tmp_path):
+  places = str(tmp_path / 'data'), str(files.camvid(tmp_path / 'manual'))
+  with pytest.raises(UserError, match='camvid has label maps, and only images with a'):
+    load_splits(group(stream=True), *places)
+
+
 def test_labels_are_cut_to_the_numbers_of_images_and_put_on_a_canvas(
   tmp_path, monkeypatch
 ):
@@ -57,7 +70,7 @@ def test_labels_are_cut_to_the_numbers_of_images_and_put_on_a_canvas(
   folders = str(tmp_path / 'data'), str(files.camvid(tmp_path / 'manual'))
   wanted = group(image_size=[12, 16], shorter_side=6)
   splits = load_splits(wanted, *folders)
-  assert len(splits['train'].labels) == len(splits['train'].images) == 4
-  assert splits['test'].labels.shape == (2, 12, 16)
-  assert (splits['test'].labels[:, 6:] == 11).all()
+  assert len(splits.train.labels) == len(splits.train.images) == 4
+  assert splits.test.labels.shape == (2, 12, 16)
+  assert (splits.test.labels[:, 6:] == 11).all()
   assert load_scenes(wanted, 20, *folders) is None

@@ -28,9 +28,9 @@ def smoke(name='camvid_segnet'):
 def without_road(group, *folders):
   """Made-up splits, of which that for tests shows no road."""
   splits = load_splits(group, *folders)
-  test = splits['test']
+  test = splits.test
   labels = np.where(test.labels == 3, test.ignore_label, test.labels)
-  return splits | {'test': dataclasses.replace(test, labels=labels.astype(np.uint8))}
+  return splits._replace(test=dataclasses.replace(test, labels=labels.astype(np.uint8)))
 
 
 @pytest.fixture(scope='module')
@@ -103,7 +103,7 @@ def test_classes_without_a_pixel_are_named():
 
 
 def training_set(config, tmp_path):
-  return load_splits(config['data'], str(tmp_path / 'none'), None)['train']
+  return load_splits(config['data'], str(tmp_path / 'none'), None).train
 
 
 def test_pixels_and_their_labels_are_augmented_together(tmp_path):

@@ -315,7 +315,7 @@ def smoke_config(name):
 def test_every_config_has_a_smoke_variant(config, tmp_path):
   """Its data are there, and its network and optimiser can be made."""
   values = smoke_config(config)
-  train = load_splits(values['data'], str(tmp_path), None)['train']
+  train = load_splits(values['data'], str(tmp_path), None).train
   assert len(train.images) == 64
   setup = build_for(values, train)
   assert setup.schedule.steps == 8

@@ -1,38 +1,20 @@
-"""Which examples form which batch, whatever the number of processes.
+"""The batches of a split: for training in random order, for evaluation in its own."""
 
-The stream of training examples is one random permutation of the split after another;
-global batch `step` is the stream's part [step * B, (step + 1) * B). So every batch is
-full, a batch may straddle two epochs, and each example comes once in every epoch of
-the stream. Process i of n holds the i-th contiguous block of each global batch.
-"""
-
-import functools
 from collections.abc import Iterator
 
 import numpy as np
 
 from symjax.data.dataset import Dataset
+from symjax.data.order import batch_indices, process_block
+from symjax.data.stream import Stream
+from symjax.data.streaming import streamed_batches
 from symjax.errors import UserError
 
 Batch = dict[str, np.ndarray]
 
 
-def batch_indices(
-  num_examples: int, batch_size: int, seed: int, step: int
-) -> np.ndarray:
-  """Which examples form global training batch `step`: int64 [batch_size]."""
-  epochs, places = np.divmod(
-    np.arange(step * batch_size, (step + 1) * batch_size), num_examples
-  )
-  indices = np.empty(batch_size, np.int64)
-  for epoch in range(epochs[0], epochs[-1] + 1):
-    here = epochs == epoch
-    indices[here] = _permutation(num_examples, seed, epoch)[places[here]]
-  return indices
-
-
 def training_batches(
-  dataset: Dataset,
+  split: Dataset | Stream,
   batch_size: int,
   seed: int,
   first_step: int,
@@ -42,10 +24,13 @@ def training_batches(
 ) -> Iterator[Batch]:
   """One process's share of the global batches first_step ... last_step - 1.
 
+  Which examples these are is told by `symjax.data.order`, for a stream as for a split
+  in memory.
+
   Args:
-    dataset: the training split.
+    split: for training.
     batch_size: of the global batch, B.
-    seed: of the order of examples; not negative.
+    seed: of the order of examples, and of the crops of a stream; not negative.
     first_step: of the first batch.
     last_step: one past the last batch.
     process_index: i, of this process.
@@ -56,11 +41,15 @@ def training_batches(
     segmentation uint8 [B / n, height, width]}.
 
   Raises:
-    UserError: B is not a positive multiple of n, or the data set is empty.
+    UserError: B is not a positive multiple of n, or the data set is empty; while
+      iterating over a stream, a record is damaged, or a process that reads it died.
   """
-  block = _block(dataset, batch_size, process_index, process_count)
+  block = process_block(batch_size, process_index, process_count)
+  _require_examples(split)
+  if isinstance(split, Stream):
+    return streamed_batches(split, batch_size, seed, first_step, last_step, block)
   return (
-    _take(dataset, batch_indices(len(dataset.labels), batch_size, seed, step)[block])
+    _take(split, batch_indices(len(split), batch_size, seed, step)[block])
     for step in range(first_step, last_step)
   )
 
@@ -84,7 +73,8 @@ def evaluation_batches(
   Raises:
     UserError: as `training_batches`.
   """
-  block = _block(dataset, batch_size, process_index, process_count)
+  block = process_block(batch_size, process_index, process_count)
+  _require_examples(dataset)
   share = block.stop - block.start
 
   def batch(start: int) -> Batch:
@@ -97,13 +87,7 @@ def evaluation_batches(
     }
     return padded | {'mask': np.arange(share) < count}
 
-  return map(batch, range(0, len(dataset.labels), batch_size))
-
-
-# A batch straddles few epochs, and training and trials may take turns.
-@functools.lru_cache(maxsize=4)
-def _permutation(num_examples: int, seed: int, epoch: int) -> np.ndarray:
-  return np.random.default_rng([seed, epoch]).permutation(num_examples)
+  return map(batch, range(0, len(dataset), batch_size))
 
 
 def _take(dataset: Dataset, indices: np.ndarray | slice) -> Batch:
@@ -113,18 +97,6 @@ def _take(dataset: Dataset, indices: np.ndarray | slice) -> Batch:
   }
 
 
-def _block(
-  dataset: Dataset, batch_size: int, process_index: int, process_count: int
-) -> slice:
-  """The part of a global batch that one process holds."""
-  if batch_size < 1 or batch_size % process_count:
-    raise UserError(
-      f'a batch of {batch_size} cannot be shared among {process_count} processes; '
-      f'take a positive multiple of {process_count}'
-    )
-  if not len(dataset.labels):
-    raise UserError(
-      f'{dataset.name} {dataset.split} has no examples to make batches of'
-    )
-  share = batch_size // process_count
-  return slice(process_index * share, (process_index + 1) * share)
+def _require_examples(split: Dataset | Stream) -> None:
+  if not len(split):
+    raise UserError(f'{split.name} {split.split} has no examples to make batches of')

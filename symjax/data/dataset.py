@@ -38,3 +38,12 @@ class Dataset:
   kind: Kind = 'classification'
   ignore_label: int | None = None
   class_names: tuple[str, ...] = ()
+
+  def __len__(self) -> int:
+    """The number of examples."""
+    return len(self.labels)
+
+  @property
+  def image_shape(self) -> tuple[int, int, int]:
+    """[height, width, channels] of every image."""
+    return self.images.shape[1:]

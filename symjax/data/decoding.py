@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from symjax.data.canvas import Canvas
 from symjax.data.label_maps import unknown_label
 from symjax.data.prepared import ARRAY_RECORD, Labelled
+from symjax.data.resized_crop import draw_box, resize_box
 from symjax.errors import UserError
 from symjax.progress import progress
 
@@ -40,15 +41,10 @@ def decoded_blocks(
   Raises:
     UserError: a record is damaged.
   """
-  encoded = (task.image, task.label) if task.kind == 'segmentation' else (task.image,)
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
     start = 0
     try:
-      source = builder.as_data_source(
-        split,
-        decoders={key: tfds.decode.SkipDecoding() for key in encoded},
-        file_format=ARRAY_RECORD,
-      )
+      source = encoded_records(builder, split, task)
       job = f'decoding {builder.info.full_name} {split}'
       for start in progress(range(0, len(source), _BLOCK), job):
         indices = list(range(start, min(start + _BLOCK, len(source))))
@@ -65,6 +61,18 @@ def decoded_blocks(
       ) from error
 
 
+def encoded_records(
+  builder: tfds.core.DatasetBuilder, split: str, task: Labelled
+) -> Any:
+  """The examples of a split by their places, images and label maps still encoded."""
+  encoded = (task.image, task.label) if task.kind == 'segmentation' else (task.image,)
+  return builder.as_data_source(
+    split,
+    decoders={key: tfds.decode.SkipDecoding() for key in encoded},
+    file_format=ARRAY_RECORD,
+  )
+
+
 def decode_labelled(
   example: Mapping[str, Any], task: Labelled, size: tuple[int, int] | None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -78,6 +86,29 @@ def decode_labelled(
   """
   image = decode_image(example[task.image], task.shape[-1], size)
   return image, np.asarray(example[task.label], np.int32)
+
+
+def decode_cropped(
+  example: Mapping[str, Any],
+  task: Labelled,
+  size: tuple[int, int],
+  area: tuple[float, float],
+  rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+  """A random part of the image, resized, and the class or count, as `decode_labelled`.
+
+  Args:
+    example: its image still encoded.
+    task: where image and label are.
+    size: [height, width] of the result, in pixels.
+    area: the least and the greatest share of the image's area.
+    rng: draws the part.
+  """
+  channels = task.shape[-1]
+  image = _opened(example[task.image], _MODES[channels])
+  part = resize_box(image, draw_box(rng, image.height, image.width, area), size)
+  pixels = np.asarray(part).reshape(*size, channels)
+  return pixels, np.asarray(example[task.label], np.int32)
 
 
 def decode_segmented(

@@ -9,9 +9,11 @@ import tensorflow_datasets as tfds
 
 from symjax.data import cache, derived, folders, prepared
 from symjax.data.dataset import Dataset
-from symjax.data.decoding import decoded_blocks
+from symjax.data.decoding import decoded_blocks, encoded_records
 from symjax.data.preparation import prepare
+from symjax.data.resized_crop import require_area
 from symjax.data.sizing import Sizing, sizing_of
+from symjax.data.stream import Stream
 from symjax.errors import UserError
 
 _MEMORY_SHARE = 0.5
@@ -57,15 +59,7 @@ def load(
       into memory, or a cache that cannot be written.
   """
   recipe = derived.find(name)
-  source = derived.source_of(name)
-  folder = folders.data_directory(data_dir)
-  builder = prepared.find(source, folder) or prepare(source, folder, manual_dir)
-  task = prepared.labelled(builder.info)
-  if split not in builder.info.splits:
-    raise UserError(
-      f'{builder.info.full_name} has no split {split!r}; it has '
-      f'{", ".join(builder.info.splits)}'
-    )
+  builder, task = _opened(derived.source_of(name), split, data_dir, manual_dir)
   sizing = sizing_of(builder.info.full_name, task, image_size, shorter_side)
 
   def decoded() -> cache.Arrays:
@@ -89,6 +83,75 @@ def load(
   arrays = _cached(builder, leaf, lambda: _whole(recipe.make(split, *decoded())))
   description = f'{recipe.description} {description}'
   return Dataset(name, split, *arrays, recipe.num_classes, description)
+
+
+def load_stream(
+  name: str,
+  split: str,
+  data_dir: str | None = None,
+  manual_dir: str | None = None,
+  image_size: tuple[int, int] | None = None,
+  crop_area: tuple[float, float] | None = None,
+  limit: int | None = None,
+) -> Stream:
+  """A split of a set of images with classes in TFDS that is not held in memory.
+
+  Where the set is not prepared, it is prepared first.
+
+  Args:
+    name: as for `load`, of a set that is not made from another one.
+    split: such as 'train'.
+    data_dir: where TFDS keeps its data sets; None is TFDS's own default.
+    manual_dir: where files that were downloaded by hand lie.
+    image_size: [height, width], in pixels. Without `crop_area` images are brought to
+      it as in `load`, so that streaming changes nothing about them.
+    crop_area: the least and the greatest share of an image's area that a random crop
+      of it shows; None shows whole images.
+    limit: only the first so many examples; None takes all.
+
+  Raises:
+    UserError: no such set or split, one that cannot be streamed, or shares that are
+      none.
+  """
+  if derived.find(name):
+    raise UserError(
+      f'{name} is made in memory and cannot be streamed: leave data.stream=false'
+    )
+  builder, task = _opened(name, split, data_dir, manual_dir)
+  if task.kind == 'segmentation':
+    raise UserError(
+      f'{name} has label maps, and only images with a class can be streamed: leave '
+      'data.stream=false'
+    )
+  require_area(crop_area)
+  sizing = sizing_of(builder.info.full_name, task, image_size, None)
+  count = builder.info.splits[split].num_examples
+  return Stream(
+    name,
+    split,
+    encoded_records(builder, split, task),
+    task,
+    (crop_area and image_size) or sizing.size,
+    sizing.decode,
+    crop_area,
+    count if limit is None else min(count, limit),
+    ' '.join(builder.info.description.split()),
+  )
+
+
+def _opened(
+  source: str, split: str, data_dir: str | None, manual_dir: str | None
+) -> tuple[tfds.core.DatasetBuilder, prepared.Labelled]:
+  """A prepared set that has a split, and what its examples are."""
+  folder = folders.data_directory(data_dir)
+  builder = prepared.find(source, folder) or prepare(source, folder, manual_dir)
+  task = prepared.labelled(builder.info)
+  if split not in builder.info.splits:
+    raise UserError(
+      f'{builder.info.full_name} has no split {split!r}; it has '
+      f'{", ".join(builder.info.splits)}'
+    )
+  return builder, task
 
 
 def _cached(

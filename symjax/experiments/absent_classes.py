@@ -1,10 +1,11 @@
 """Classes of which a split of a segmentation has no pixel."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
-from symjax.data import Dataset
+from symjax.data import Dataset, Stream
+from symjax.experiments.data import Splits
 
 # What it means for a run, by the split that lacks a class.
 _CONSEQUENCES = {
@@ -13,9 +14,9 @@ _CONSEQUENCES = {
 }
 
 
-def absent_classes(dataset: Dataset) -> tuple[str, ...]:
+def absent_classes(dataset: Dataset | Stream) -> tuple[str, ...]:
   """Their names; none of a set whose images have one label."""
-  if dataset.kind != 'segmentation':
+  if isinstance(dataset, Stream) or dataset.kind != 'segmentation':
     return ()
   pixels = sum(
     (np.bincount(labels.ravel(), minlength=256) for labels in dataset.labels),
@@ -27,13 +28,9 @@ def absent_classes(dataset: Dataset) -> tuple[str, ...]:
   )
 
 
-def describe_absent(splits: Mapping[str, Dataset]) -> Iterator[str]:
-  """A line for each class that the training or the test split lacks.
-
-  Args:
-    splits: 'train' and 'test'.
-  """
-  for role, dataset in splits.items():
+def describe_absent(splits: Splits) -> Iterator[str]:
+  """A line for each class that the training or the test split lacks."""
+  for role, dataset in splits._asdict().items():
     for name in absent_classes(dataset):
       yield (
         f'{dataset.name} {dataset.split} has no pixel of class {name}: '

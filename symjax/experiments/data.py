@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,14 +37,22 @@ def image_size(group: Mapping[str, Any]) -> tuple[int, int] | None:
   return sides[0], sides[-1]
 
 
+class Splits(NamedTuple):
+  """What an experiment trains and tests on."""
+
+  train: data.Dataset | data.Stream
+  test: data.Dataset
+
+
 def load_splits(
   group: Mapping[str, Any], data_dir: str | None, manual_dir: str | None
-) -> dict[str, data.Dataset]:
+) -> Splits:
   """The training and the test split, cut to the config's numbers of examples.
 
   Args:
     group: the config's `data`; where its `fake` is true and the set is not prepared,
-      made-up images of the set's shape and classes stand in for it.
+      made-up images of the set's shape and classes stand in for it. Of the training
+      split of `stream`, no image is decoded yet.
     data_dir: where TFDS keeps its data sets; None is TFDS's own default.
     manual_dir: where files that were downloaded by hand lie.
 
@@ -52,16 +60,30 @@ def load_splits(
     UserError: the set cannot be had.
   """
   size = image_size(group)
-  splits = {}
   for split in ('train', 'test'):
     limit = group[f'{split}_examples']
     if limit is not None and limit < 1:
       raise UserError(f'data.{split}_examples={limit} must be positive')
-    if group['fake'] and not _is_prepared(group['name'], data_dir):
-      splits[split] = _stand_in(group['name'], split, limit or 1000, data_dir, size)
-      continue
-    splits[split] = _limited(group, split, data_dir, manual_dir, size)
-  return splits
+  if group['crop_area'] and not group['stream']:
+    raise UserError('data.crop_area is of images that are streamed: data.stream=true')
+  if group['fake'] and not _is_prepared(group['name'], data_dir):
+    return Splits(
+      *(
+        _stand_in(
+          group['name'], split, group[f'{split}_examples'] or 1000, data_dir, size
+        )
+        for split in ('train', 'test')
+      )
+    )
+  places = data_dir, manual_dir
+  train: data.Dataset | data.Stream
+  if group['stream']:
+    area = tuple(group['crop_area']) if group['crop_area'] else None
+    limit = group['train_examples']
+    train = data.load_stream(group['name'], 'train', *places, size, area, limit)
+  else:
+    train = _limited(group, 'train', *places, size)
+  return Splits(train, _limited(group, 'test', *places, size))
 
 
 def load_scenes(

@@ -33,7 +33,7 @@ def recalibrate(
   config: Mapping[str, Any],
   setup: Setup,
   mesh: Mesh,
-  training_set: data.Dataset,
+  training_set: data.Dataset | data.Stream,
   state: TrainState,
 ) -> TrainState:
   """The state with the statistics of its weights over the training split.
@@ -49,7 +49,7 @@ def recalibrate(
     size,
     config['seed'],
     0,
-    math.ceil(len(training_set.images) / size),
+    math.ceil(len(training_set) / size),
     process_index=jax.process_index(),
     process_count=jax.process_count(),
   )

@@ -12,7 +12,7 @@ import optax
 from flax import linen as nn
 
 from symjax import symmetry
-from symjax.data import Dataset, class_weights
+from symjax.data import Dataset, Stream, class_weights
 from symjax.errors import UserError
 from symjax.experiments.data import image_size
 from symjax.models import get_model
@@ -156,7 +156,9 @@ def build(
 
 
 def build_for(
-  config: Mapping[str, Any], training_set: Dataset, costs: CostTable | None = None
+  config: Mapping[str, Any],
+  training_set: Dataset | Stream,
+  costs: CostTable | None = None,
 ) -> Setup:
   """As `build`, for the data set that is trained on.
 
@@ -165,15 +167,15 @@ def build_for(
   """
   return build(
     config,
-    training_set.images.shape[1:],
+    training_set.image_shape,
     training_set.num_classes,
-    len(training_set.images),
+    len(training_set),
     costs,
     make_task(config, training_set),
   )
 
 
-def make_task(config: Mapping[str, Any], training_set: Dataset) -> Task:
+def make_task(config: Mapping[str, Any], training_set: Dataset | Stream) -> Task:
   """What a network is trained for on a data set.
 
   Args:
@@ -183,7 +185,7 @@ def make_task(config: Mapping[str, Any], training_set: Dataset) -> Task:
   Raises:
     UserError: class weights that do not exist, or do not fit the data set.
   """
-  if training_set.kind != 'segmentation':
+  if isinstance(training_set, Stream) or training_set.kind != 'segmentation':
     return TASKS[training_set.kind]()
   weights = class_weights(config['task']['class_weights'], training_set)
   names = training_set.class_names or map(str, range(training_set.num_classes))

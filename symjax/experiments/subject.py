@@ -119,4 +119,4 @@ def _prepare(
   config: Mapping[str, Any], data_dir: str | None, manual_dir: str | None
 ) -> tuple[Setup, Dataset]:
   splits = load_splits(config['data'], data_dir, manual_dir)
-  return build_for(config, splits['train']), splits['test']
+  return build_for(config, splits.train), splits.test

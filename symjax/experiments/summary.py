@@ -6,9 +6,9 @@ from typing import Any
 
 import jax
 
-from symjax import data
 from symjax.errors import UserError
 from symjax.experiments.absent_classes import absent_classes
+from symjax.experiments.data import Splits
 from symjax.experiments.setup import Setup
 
 
@@ -16,7 +16,7 @@ def summarise(
   rows: Sequence[Mapping[str, Any]],
   setup: Setup,
   params: Any,
-  splits: Mapping[str, data.Dataset],
+  splits: Splits,
   seconds: float,
   profile: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def summarise(
       f'metrics.jsonl lost its row of step {setup.schedule.steps}; restore the file, '
       'or train anew in another --workdir'
     )
-  absent = absent_classes(splits['test'])
+  absent = absent_classes(splits.test)
   rates = [row['images_per_second'] for row in rows if 'images_per_second' in row]
   return {
     **{name: tests[setup.schedule.steps][name] for name in setup.task.reported},
@@ -50,10 +50,10 @@ def summarise(
     'train_seconds': seconds,
     'images_per_second': statistics.median(rates),
     'parameters': sum(leaf.size for leaf in jax.tree.leaves(params)),
-    'dataset': splits['train'].name,
-    'dataset_note': splits['train'].description,
-    'train_examples': len(splits['train'].images),
-    'test_examples': len(splits['test'].images),
+    'dataset': splits.train.name,
+    'dataset_note': splits.train.description,
+    'train_examples': len(splits.train),
+    'test_examples': len(splits.test),
   }
 
 

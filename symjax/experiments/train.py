@@ -13,7 +13,7 @@ from symjax import data, records
 from symjax.checkpoints import CheckpointStore, set_aside
 from symjax.errors import UserError
 from symjax.experiments.absent_classes import describe_absent
-from symjax.experiments.data import load_splits
+from symjax.experiments.data import Splits, load_splits
 from symjax.experiments.evaluators import SphereDeparture, symmetry_of
 from symjax.experiments.filters import draw_filters
 from symjax.experiments.initial_weights import (
@@ -83,7 +83,7 @@ def train(
       )
       splits = load_splits(config['data'], data_dir, manual_dir)
       costs = folder.read_costs(config)
-      setup = build_for(config, splits['train'], costs)
+      setup = build_for(config, splits.train, costs)
       require_batch_norm(config, setup)
       table = layer_records(setup.layers)
       start = load_initial_weights(folder, setup, init_weights)
@@ -107,7 +107,7 @@ def train(
 def _conclude(
   config: Mapping[str, Any],
   setup: Setup,
-  splits: Mapping[str, data.Dataset],
+  splits: Splits,
   folder: Workdir,
   params: Any,
   seconds: float,
@@ -174,7 +174,7 @@ def _train(
   config: Mapping[str, Any],
   setup: Setup,
   mesh: Mesh,
-  splits: Mapping[str, data.Dataset],
+  splits: Splits,
   folder: Workdir,
   start: InitialWeights | None,
 ) -> tuple[TrainState, float]:
@@ -214,7 +214,7 @@ def _fit(
   config: Mapping[str, Any],
   setup: Setup,
   mesh: Mesh,
-  splits: Mapping[str, data.Dataset],
+  splits: Splits,
   folder: Workdir,
   store: CheckpointStore,
   state: TrainState,
@@ -226,14 +226,14 @@ def _fit(
   eval_step = devices.jit(setup.eval_step, mesh, donate_state=False)
 
   def test(state: TrainState) -> dict[str, Any]:
-    batches = data.evaluation_batches(splits['test'], setup.microbatch_size, **place)
+    batches = data.evaluation_batches(splits.test, setup.microbatch_size, **place)
     with data.prefetch(batches, lambda b: devices.place_batch(mesh, b)) as placed:
       return evaluate(eval_step, setup.task, state, placed)
 
   def finish(state: TrainState) -> TrainState:
     if not config['train']['recalibrate_batch_norm']:
       return state
-    return recalibrate(config, setup, mesh, splits['train'], state)
+    return recalibrate(config, setup, mesh, splits.train, state)
 
   evaluators: list[Evaluator] = []
   if any(layer.kind == 'conv' for layer in setup.layers):
@@ -241,7 +241,7 @@ def _fit(
   if setup.sphere_kernels:
     evaluators.append(SphereDeparture(setup.sphere_kernels))
   batches = data.training_batches(
-    splits['train'], batch_size, config['seed'], step, setup.schedule.steps, **place
+    splits.train, batch_size, config['seed'], step, setup.schedule.steps, **place
   )
   with (
     _recorder(folder, step) as write,

@@ -25,7 +25,7 @@ def benchmark_input(
     data_dir: where TFDS keeps its data sets; None is TFDS's own default.
     manual_dir: where files that were downloaded by hand lie.
   """
-  dataset = load_splits(config['data'], data_dir, manual_dir)['train']
+  dataset = load_splits(config['data'], data_dir, manual_dir).train
   setup = build_for(config, dataset)
   size = config['train']['batch_size']
   mesh = devices.make_mesh(size, microbatches=config['train']['microbatches'])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jax
 
-from symjax.data import Dataset
+from symjax.data import Dataset, Stream
 from symjax.errors import UserError
 from symjax.experiments.data import load_splits
 from symjax.experiments.setup import build_for, precision
@@ -29,7 +29,7 @@ def check(
   Raises:
     UserError: a cell that cannot be trained, by what sets it apart.
   """
-  loaded: dict[str, Dataset] = {}  # By their group in the config.
+  loaded: dict[str, Dataset | Stream] = {}  # By their group in the config.
   built = set()
   for cell in cells:
     workdir = Workdir(folder / cell.name)
@@ -41,7 +41,7 @@ def check(
         continue
       if data not in loaded:
         splits = load_splits(cell.config['data'], data_dir, manual_dir)
-        loaded[data] = splits['train']
+        loaded[data] = splits.train
       with precision(cell.config):
         train = cell.config['train']
         devices.make_mesh(train['batch_size'], microbatches=train['microbatches'])
