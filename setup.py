@@ -36,6 +36,7 @@ setuptools.setup(
     'optax>=0.2.5',
     'orbax-checkpoint>=0.11.25',
     'pillow>=10.1',
+    'psutil>=6',
     'requests>=2.32',
     'scipy>=1.13',  # TFDS reads SVHN's archives with it.
     'tensorboardX>=2.6.2',

@@ -3,6 +3,8 @@ import math
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 
 import imagenet_files as files
 import numpy as np
@@ -169,3 +171,24 @@ def test_leaving_early_ends_the_processes(places, one_worker):
   assert multiprocessing.active_children()
   batches.close()
   assert not multiprocessing.active_children()
+
+
+PARENT = """
+import os, signal, sys
+from symjax import data
+
+if __name__ == '__main__':
+  stream = data.load_stream('imagenet2012', 'train', sys.argv[1], image_size=(8, 8))
+  next(data.training_batches(stream, 2, 0, 0, 1000))
+  os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_no_process_outlives_a_run_that_is_killed(places, tmp_path):
+  """They hold what it wrote to: its end is reached when the last of them is gone."""
+  script = tmp_path / 'parent.py'
+  script.write_text(PARENT)
+  ended = subprocess.run(
+    [sys.executable, script, places[0]], capture_output=True, timeout=120, check=False
+  )
+  assert ended.returncode == -signal.SIGKILL

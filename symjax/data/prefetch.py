@@ -3,7 +3,7 @@
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, TypeVar
 
 T = TypeVar('T')
@@ -42,6 +42,9 @@ def prefetch(
       finished.put(('end', None))
     except BaseException as error:
       finished.put(('error', error))
+    finally:
+      if isinstance(items, Generator):
+        items.close()  # By the thread that runs it, with all that it holds.
 
   def results() -> Iterator[S]:
     while True:

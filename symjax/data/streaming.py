@@ -1,8 +1,11 @@
 """The batches of a stream, made by other processes while the devices work."""
 
-import contextlib
 import dataclasses
+import multiprocessing
 import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,6 +16,9 @@ from symjax.errors import UserError
 
 _AHEAD = 2  # Finished batches that each process keeps ready.
 _MOST_PROCESSES = 64
+# For grain's thread that frees shared memory: nothing joins it, and what is left when
+# Python ends is complained about.
+_SECONDS_TO_FREE = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,20 +74,41 @@ def streamed_batches(
       grain.MultiprocessingOptions(
         num_workers=min(os.cpu_count() or 1, _MOST_PROCESSES, last_step - first_step),
         per_worker_buffer_size=_AHEAD,
-      )
+      ),
+      _stay_with_parent,
     )
   )
-  with contextlib.closing(iter(batches)) as iterator:
-    while True:
-      try:
-        batch = next(iterator)
-      except StopIteration:
-        return
-      except RuntimeError as error:
-        raise UserError(
-          f'a process that decodes images of {stream.name} died '
-          f'({" ".join(str(error).split())}), perhaps for want of memory; the same '
-          'command goes on from the last checkpoint'
-        ) from error
-      # Out of shared memory: what is left there when Python ends is complained about.
+  iterator = iter(batches)
+  try:
+    while (batch := next(iterator, None)) is not None:
+      # Copied, so that shared memory is free again at once.
       yield {name: np.array(array) for name, array in batch.items()}
+  except RuntimeError as error:
+    raise UserError(
+      f'a process that decodes images of {stream.name} died '
+      f'({" ".join(str(error).split())}), perhaps for want of memory; the same '
+      'command goes on from the last checkpoint'
+    ) from error
+  finally:
+    batch = None
+    iterator.close()
+    time.sleep(_SECONDS_TO_FREE)
+
+
+def _stay_with_parent(index: int, count: int) -> None:
+  """Has a process of the loader live as long as the run, and no longer.
+
+  Signals are for the run, which may still want batches; one that is killed can tell
+  nobody to end.
+  """
+  del index, count
+  for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN)
+  threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+  parent = multiprocessing.parent_process()
+  assert parent is not None
+  parent.join()
+  os._exit(1)
