@@ -15,12 +15,15 @@ _BAD_INPUT = 2
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
 
 
-def run(main: Callable[..., None], positional: str | None = None) -> None:
+def run(
+  main: Callable[..., None], positional: str | None = None, rest: bool = False
+) -> None:
   """Parses the flags and runs `main`.
 
   Args:
-    main: called with nothing, or with the positional argument.
+    main: called with nothing, or with the positional arguments.
     positional: what the one positional argument is; None takes none.
+    rest: whether any others may follow it.
 
   What a user can mend is one line on stderr and exit status 2: a `UserError`, a
   mistake in the flags, a file that cannot be read or written.
@@ -31,7 +34,7 @@ def run(main: Callable[..., None], positional: str | None = None) -> None:
       expected = 1 if positional else 0
       if len(argv) - 1 < expected:
         raise UserError(f'missing argument: {positional}')
-      if len(argv) - 1 > expected:
+      if len(argv) - 1 > expected and not rest:
         raise UserError(f'unexpected argument {argv[-1]!r}; flags begin with --')
       main(*argv[1:])
     except UserError as error:

@@ -12,12 +12,13 @@ import subprocess
 import sys
 import time
 
+import imagenet_files as files
 import jax
 import numpy as np
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
-from symjax.checkpoints import CheckpointStore
+from symjax.checkpoints import CheckpointStore, saved_steps
 from symjax.experiments.data import load_splits
 from symjax.experiments.initial_weights import load_initial_weights
 from symjax.experiments.setup import build_for
@@ -190,51 +191,57 @@ def free_port():
     return listener.getsockname()[1]
 
 
-def test_two_processes_train_as_one_does(tmp_path):
-  """Two processes of two devices, one of four, one of one: float64, 10 steps, 1e-9."""
+@pytest.mark.parametrize(
+  'turns',
+  [[(2, 2)], pytest.param([(4, 1), (2, 2)], marks=pytest.mark.long)],
+  ids=['two', 'four-then-two'],
+)
+def test_processes_on_a_stream_train_as_one_in_memory_does(tmp_path, turns):
+  """10 steps in float64, to 1e-9, on a small ImageNet; from step 6 others go on.
+
+  Args:
+    turns: numbers of processes, and of devices of each.
+  """
+  archives, data_dir = tmp_path / 'manual', tmp_path / 'data'
+  files.write_archives(archives, per_class=54, validation=16, sides=(16, 24))
+  files.prepare(data_dir, archives)
   flags = (
     SMOKE,
+    '--config.data.name=imagenet2012',
+    '--config.data.test_split=validation',
+    '--config.data.train_examples=160',
+    '--config.data.image_size=16',
     '--config.model.dtype=float64',
-    '--config.train.epochs=2.5',
-    '--config.augmentation.flip=True',
     '--config.model.stages=2',
+    '--config.train.epochs=1',
+    '--config.train.checkpoint_every=6',
+    '--config.augmentation.flip=True',
+    f'--data_dir={data_dir}',
   )
-  for devices in (1, 4):
-    result = run('train', *flags, workdir=tmp_path / f'one-{devices}', devices=devices)
-    assert result.returncode == 0, result.stderr
-  port = free_port()
-  processes = [
-    subprocess.Popen(
-      **command(
-        'train',
-        *flags,
-        f'--coordinator_address=127.0.0.1:{port}',
-        '--num_processes=2',
-        f'--process_id={index}',
-        workdir=tmp_path / 'two',
-        devices=2,
-      ),
-      stderr=subprocess.PIPE,
-    )
-    for index in range(2)
-  ]
-  for process in processes:
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
+  result = run('train', *flags, workdir=tmp_path / 'one', devices=4)
+  assert result.returncode == 0, result.stderr
+  expected = final_params(tmp_path / 'one')
 
-  summaries = {
-    name: json.loads((tmp_path / name / 'summary.json').read_text())
-    for name in ('one-1', 'one-4', 'two')
-  }
-  assert {s['steps'] for s in summaries.values()} == {10}
-  assert (summaries['two']['processes'], summaries['two']['devices']) == (2, 4)
-  reference = final_params(tmp_path / 'one-1')
-  for name in ('one-4', 'two'):
+  workdir, streamed = tmp_path / 'streamed', (*flags, '--config.data.stream=True')
+  for count, devices in ((4, 1), (2, 2)):
+    how = ('local', f'--processes={count}', f'--devices={devices}')
+    result = run('launch', *how, '--', 'run.train', *streamed, workdir=workdir)
+    assert result.returncode == 0, result.stderr
+    summary = json.loads((workdir / 'summary.json').read_text())
+    assert (summary['processes'], summary['devices'], summary['steps']) == (
+      count,
+      4,
+      10,
+    )
     jax.tree.map(
       lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-9),
-      final_params(tmp_path / name),
-      reference,
+      final_params(workdir),
+      expected,
     )
+    # As if the run had been killed after step 6.
+    (workdir / 'summary.json').unlink()
+    shutil.rmtree(workdir / 'checkpoints' / '10')
+    assert saved_steps(workdir / 'checkpoints') == [6]
 
 
 def test_a_checkpoint_is_profiled_as_the_run_did(finished, tmp_path):
