@@ -18,11 +18,14 @@ import numpy as np
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
+from run.command import read_config
 from symjax.checkpoints import CheckpointStore, saved_steps
+from symjax.errors import UserError
 from symjax.experiments.data import load_splits
 from symjax.experiments.initial_weights import load_initial_weights
 from symjax.experiments.setup import build_for
 from symjax.experiments.soak import find_problems
+from symjax.experiments.train import train
 from symjax.experiments.weights import measure_weights
 from symjax.experiments.workdir import Workdir
 from symjax.records import Log
@@ -322,9 +325,9 @@ def smoke_config(name):
 def test_every_config_has_a_smoke_variant(config, tmp_path):
   """Its data are there, and its network and optimiser can be made."""
   values = smoke_config(config)
-  train = load_splits(values['data'], str(tmp_path), None).train
-  assert len(train.images) == 64
-  setup = build_for(values, train)
+  split = load_splits(values['data'], str(tmp_path), None).train
+  assert len(split.images) == 64
+  setup = build_for(values, split)
   assert setup.schedule.steps == 8
   with jax.numpy_dtype_promotion('standard'):
     assert jax.eval_shape(setup.create_state).params
@@ -353,25 +356,8 @@ def test_a_config_of_every_shallow_network_runs(config, tmp_path):
 
 MISTAKES = {
   '--config.model.paddng=reflect': 'unknown config key .paddng. Did you mean "padding"',
-  '--config.modle.depth=11': 'unknown config key .modle. Did you mean "model"',
-  '--config.model.depth=eleven': 'depth=eleven',
-  '--config.model.depth=12': 'no VGG-12; choose depth from 11, 13, 16, 19',
-  '--config.model.name=wgg': "unknown model 'wgg'; choose from alexnet, archbn",
   '--config.model.padding=refect': "unknown padding 'refect'; choose from zero, ref",
-  '--config.model.width=0.001': 'without channels; the narrowest is',
-  '--config.data.name=digits_rendered': 'digits_rendered',
-  '--config.optimizer.name=sdg': "unknown optimizer 'sdg'; choose from sgd, adamw",
-  '--config.schedule.name=cosin': "unknown schedule 'cosin'; choose from",
-  '--config.data.image_size=8': r'does not fit .* data.image_size=16',
-  '--config.train.batch_size=15': 'batch of 15 does not divide among 4 devices',
-  '--config.train.epochs=0.1': 'less than one batch of 16',
-  '--config.train.log_every=0': 'train.log_every=0 must be positive',
   '--config.optimizer.learning_rate=1e30': 'at step 2; there is no checkpoint yet',
-  '--config.seed=-1': 'seed=-1 is not one of 0',
-  '--config.augmentation.shift=-1': 'augmentation.shift=-1 pixels',
-  '--config.train.epochs=inf': 'train.epochs=inf must be positive',
-  '--config.data.train_examples=-5': 'train_examples=-5 must be positive',
-  '--config.data.mean=(0.5,)': 'for images of 3 channels',
   '--workdr=runs': "Unknown command line flag 'workdr'",
   'train': "unexpected argument 'train'",
 }
@@ -387,6 +373,42 @@ def test_mistakes_get_one_line_and_exit_2(flags, tmp_path):
   assert line.startswith('error: ') and re.search(MISTAKES[flags], line), line
   assert not (workdir / 'summary.json').exists()
   assert workdir.exists() == ('1e30' in flags)  # Only training leaves traces.
+
+
+# What a program does with the errors is tested above, and a process takes seconds.
+VALUES = {
+  'modle.depth=11': 'unknown config key .modle. Did you mean "model"',
+  'model.depth=eleven': 'depth=eleven',
+  'model.depth=12': 'no VGG-12; choose depth from 11, 13, 16, 19',
+  'model.name=wgg': "unknown model 'wgg'; choose from alexnet, archbn",
+  'model.width=0.001': 'without channels; the narrowest is',
+  'data.name=digits_rendered': 'digits_rendered',
+  'optimizer.name=sdg': "unknown optimizer 'sdg'; choose from sgd, adamw",
+  'schedule.name=cosin': "unknown schedule 'cosin'; choose from",
+  'data.image_size=8': r'does not fit .* data.image_size=16',
+  'data.crop_area=(0.1,1.0)': 'crop_area is of images that are streamed',
+  'train.batch_size=15': 'batch of 15 does not divide among 4 devices',
+  'train.epochs=0.1': 'less than one batch of 16',
+  'train.log_every=0': 'train.log_every=0 must be positive',
+  'seed=-1': 'seed=-1 is not one of 0',
+  'augmentation.shift=-1': 'augmentation.shift=-1 pixels',
+  'train.epochs=inf': 'train.epochs=inf must be positive',
+  'data.train_examples=-5': 'train_examples=-5 must be positive',
+  'data.mean=(0.5,)': 'for images of 3 channels',
+}
+
+
+@pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
+@pytest.mark.parametrize('given', VALUES)
+def test_values_that_cannot_be_are_named_before_anything_is_written(
+  given, tmp_path, standard_promotion
+):
+  key, value = given.split('=')
+  with pytest.raises(UserError, match=VALUES[given]) as failure:
+    config = read_config(str(ROOT / 'configs/digits_vgg.py:smoke'), {key: value})
+    train(config, tmp_path / 'run')
+  assert '\n' not in str(failure.value)
+  assert not (tmp_path / 'run').exists()
 
 
 def test_config_files_that_do_not_exist_are_named(tmp_path):
