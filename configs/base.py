@@ -32,6 +32,7 @@ def get_base(model: str) -> ConfigDict:
   config.data.mean = (0.5, 0.5, 0.5)  # symjax.training.images.Normalization
   config.data.std = (0.25, 0.25, 0.25)
   config.data.image_size = config_dict.placeholder(int)  # Resized to; pixels.
+  config.data.center_crop = 1.0  # Share of a side that is seen of images of any size.
   config.data.stream = False  # Decodes training images as they are needed.
   config.data.crop_area = config_dict.placeholder(tuple)  # symjax.data.stream
   config.data.train_examples = config_dict.placeholder(int)  # The first so many.
@@ -174,15 +175,15 @@ def use_step_schedule(config: ConfigDict) -> ConfigDict:
 def use_imagenet(config: ConfigDict) -> ConfigDict:
   """ImageNet at 224 pixels: random crops, resized and mirrored, as in torchvision.
 
-  Training images are decoded as they are needed. The test images are decoded once, into
-  a cache of 7 GiB; what torchvision shows of each, the 224 pixels at the centre of
-  a shorter side of 256, is not quite what is seen here, the whole shorter side.
+  Training images are decoded as they are needed. Test images are decoded once, into
+  a cache of 7 GiB; each is seen by 224 pixels at the centre of a shorter side of 256.
   """
   config.data.name = 'imagenet2012'
   config.data.test_split = 'validation'
   config.data.mean = IMAGENET_MEAN
   config.data.std = IMAGENET_STD
   config.data.image_size = 224
+  config.data.center_crop = 224 / 256
   config.data.stream = True
   config.data.crop_area = (0.08, 1.0)
   config.augmentation.flip = True

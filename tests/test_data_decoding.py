@@ -111,3 +111,24 @@ def test_a_part_of_a_set_says_so():
   loaded = data.load('cifar10', 'test', REAL)
   assert 'PART' in loaded.description
   assert len(loaded.labels) == 1017
+
+
+def test_a_central_crop_is_that_of_the_larger_image():
+  """224 pixels of a shorter side of 256, as networks for ImageNet are tested."""
+  rng = np.random.default_rng(0)
+  small = rng.integers(0, 256, (30, 40, 3), np.uint8)
+  picture = io.BytesIO()
+  Image.fromarray(small).resize((500, 375)).save(picture, 'PNG')
+  whole = decode_image(picture.getvalue(), 3, (256, 256))
+  central = decode_image(picture.getvalue(), 3, (224, 224), 224 / 256)
+  np.testing.assert_array_equal(central, whole[16:240, 16:240])
+
+
+@pytest.mark.parametrize('share', [0.0, -0.5, 1.5, float('nan')])
+def test_what_is_no_share_is_refused(tmp_path, share):
+  VariedImages(data_dir=tmp_path).download_and_prepare(
+    file_format='array_record',
+    download_config=tfds.download.DownloadConfig(try_download_gcs=False),
+  )
+  with pytest.raises(UserError, match='data.center_crop=.* at most 1'):
+    data.load('varied_images', 'train', tmp_path, image_size=(8, 8), center_crop=share)

@@ -142,7 +142,7 @@ def test_the_note_names_both_sets(data_dir, name):
 )
 def test_made_up_images_stand_in_for_what_is_absent(tmp_path, name, classes):
   group = dict(name=name, fake=True, image_size=None, train_examples=30)
-  group |= {'stream': False, 'crop_area': None}
+  group |= {'stream': False, 'crop_area': None, 'center_crop': 1.0}
   splits = load_splits(group | {'test_examples': 10}, str(tmp_path), None)
   assert splits.train.images.shape == (30, 28, 28, 1)
   assert {dataset.num_classes for dataset in splits} == {classes}

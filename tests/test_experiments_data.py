@@ -13,6 +13,7 @@ def group(**changes):
     'name': 'camvid',
     'test_split': 'test',
     'image_size': None,
+    'center_crop': 1.0,
     'stream': False,
     'crop_area': None,
     'train_examples': None,

@@ -74,7 +74,10 @@ def encoded_records(
 
 
 def decode_labelled(
-  example: Mapping[str, Any], task: Labelled, size: tuple[int, int] | None
+  example: Mapping[str, Any],
+  task: Labelled,
+  size: tuple[int, int] | None,
+  center_crop: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
   """The image, uint8 [height, width, channels], and the class or count, int32 [].
 
@@ -83,8 +86,9 @@ def decode_labelled(
     task: where image and label are.
     size: None to keep the image as it is; else it is resized, antialiased, until it
       covers so large a rectangle, [height, width], and cropped to that at its centre.
+    center_crop: the share of what would be seen so, in each direction, that is seen.
   """
-  image = decode_image(example[task.image], task.shape[-1], size)
+  image = decode_image(example[task.image], task.shape[-1], size, center_crop)
   return image, np.asarray(example[task.label], np.int32)
 
 
@@ -139,12 +143,18 @@ def decode_segmented(
 
 
 def decode_image(
-  encoded: bytes, channels: int, size: tuple[int, int] | None
+  encoded: bytes,
+  channels: int,
+  size: tuple[int, int] | None,
+  center_crop: float = 1.0,
 ) -> np.ndarray:
   """One image as uint8 [height, width, channels]; see `decode_labelled`."""
   image = _opened(encoded, _MODES[channels])
   if size is not None:
-    image = ImageOps.fit(image, size[::-1], Image.Resampling.BICUBIC)
+    height, width = (round(side / center_crop) for side in size)
+    image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
+    left, top = (width - size[1]) // 2, (height - size[0]) // 2
+    image = image.crop((left, top, left + size[1], top + size[0]))
   return np.asarray(image).reshape(image.height, image.width, channels)
 
 

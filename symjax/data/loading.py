@@ -29,6 +29,7 @@ def load(
   manual_dir: str | None = None,
   image_size: tuple[int, int] | None = None,
   shorter_side: int | None = None,
+  center_crop: float = 1.0,
 ) -> Dataset:
   """Any set of images with classes or label maps in TFDS, or one of this project's own.
 
@@ -53,6 +54,8 @@ def load(
       with a label map are put on a `Canvas` of this size, and their labels with them;
       None keeps images of one size as they are.
     shorter_side: of a `Canvas`.
+    center_crop: the share, in each direction, that is seen of what images that vary in
+      size would show; ImageNet's are commonly seen at 224 / 256.
 
   Raises:
     UserError: no such set or split, a missing or damaged file, images that do not fit
@@ -60,7 +63,9 @@ def load(
   """
   recipe = derived.find(name)
   builder, task = _opened(derived.source_of(name), split, data_dir, manual_dir)
-  sizing = sizing_of(builder.info.full_name, task, image_size, shorter_side)
+  sizing = sizing_of(
+    builder.info.full_name, task, image_size, shorter_side, center_crop
+  )
 
   def decoded() -> cache.Arrays:
     leaf = '-'.join([split, *sizing.marks])
@@ -91,6 +96,7 @@ def load_stream(
   data_dir: str | None = None,
   manual_dir: str | None = None,
   image_size: tuple[int, int] | None = None,
+  center_crop: float = 1.0,
   crop_area: tuple[float, float] | None = None,
   limit: int | None = None,
 ) -> Stream:
@@ -105,8 +111,9 @@ def load_stream(
     manual_dir: where files that were downloaded by hand lie.
     image_size: [height, width], in pixels. Without `crop_area` images are brought to
       it as in `load`, so that streaming changes nothing about them.
+    center_crop: as for `load`.
     crop_area: the least and the greatest share of an image's area that a random crop
-      of it shows; None shows whole images.
+      of it shows, in place of all this; None takes no such crops.
     limit: only the first so many examples; None takes all.
 
   Raises:
@@ -124,7 +131,7 @@ def load_stream(
       'data.stream=false'
     )
   require_area(crop_area)
-  sizing = sizing_of(builder.info.full_name, task, image_size, None)
+  sizing = sizing_of(builder.info.full_name, task, image_size, None, center_crop)
   count = builder.info.splits[split].num_examples
   return Stream(
     name,

@@ -29,6 +29,7 @@ def sizing_of(
   task: Labelled,
   image_size: tuple[int, int] | None,
   shorter_side: int | None,
+  center_crop: float = 1.0,
 ) -> Sizing:
   """Decides how the images of a set come to have one size.
 
@@ -37,6 +38,7 @@ def sizing_of(
     task: what its examples are.
     image_size: as for `symjax.data.load`.
     shorter_side: likewise.
+    center_crop: likewise.
 
   Raises:
     UserError: they vary in size and none is given, or what is given is none.
@@ -54,6 +56,11 @@ def sizing_of(
       f'images of {given[0]}x{given[1]} pixels, shorter side {shorter_side}, cannot '
       'be: give positive numbers as image_size and shorter_side'
     )
+  if not 0 < center_crop <= 1:
+    raise UserError(
+      f'data.center_crop={center_crop} is no share of an image; give a number above 0, '
+      'and at most 1'
+    )
   mark = 'x'.join(map(str, given))
   if task.kind == 'segmentation':
     if given == own and shorter_side is None:
@@ -64,5 +71,7 @@ def sizing_of(
     return Sizing(given, decode, marks)
   if own:
     return Sizing(own, functools.partial(decode_labelled, task=task, size=None))
-  decode = functools.partial(decode_labelled, task=task, size=given)
-  return Sizing(given, decode, (mark,))
+  decode = functools.partial(
+    decode_labelled, task=task, size=given, center_crop=center_crop
+  )
+  return Sizing(given, decode, (mark, f'{center_crop:g}')[: 1 + (center_crop < 1)])

@@ -80,10 +80,11 @@ def load_splits(
   if group['stream']:
     area = tuple(group['crop_area']) if group['crop_area'] else None
     limit = group['train_examples']
-    train = data.load_stream(group['name'], 'train', *places, size, area, limit)
+    center = group['center_crop']
+    train = data.load_stream(group['name'], 'train', *places, size, center, area, limit)
   else:
-    train = _limited(group, 'train', *places, size)
-  return Splits(train, _limited(group, 'test', *places, size))
+    train = _limited(group, 'train', *places, size, group['center_crop'])
+  return Splits(train, _limited(group, 'test', *places, size, group['center_crop']))
 
 
 def load_scenes(
@@ -165,12 +166,14 @@ def _limited(
   data_dir: str | None,
   manual_dir: str | None,
   size: tuple[int, int] | None,
+  center_crop: float = 1.0,
 ) -> data.Dataset:
   limit = group[f'{split}_examples']
   name = group['test_split'] if split == 'test' else split
   # Only the configs of segmentations have a shorter side.
   shorter = group.get('shorter_side')
-  dataset = data.load(group['name'], name, data_dir, manual_dir, size, shorter)
+  places = data_dir, manual_dir
+  dataset = data.load(group['name'], name, *places, size, shorter, center_crop)
   return dataclasses.replace(
     dataset, images=dataset.images[:limit], labels=dataset.labels[:limit]
   )
