@@ -34,7 +34,7 @@ def first_state():
 def train(
   schedule, step=None, first_step=0, loss=lambda step: 1.0, accuracy=lambda step: step
 ):
-  """Runs the loop; returns rows, what was saved, and the last state."""
+  """Runs the loop; returns rows, what was saved, and what came of it."""
   rows, store = [], Store()
 
   def train_step(state, batch):
@@ -42,7 +42,7 @@ def train(
     metrics = {'train_loss': jnp.asarray(loss(batch), jnp.float32)}
     return state.replace(step=state.step + 1), metrics
 
-  state, _ = fit(
+  fitted = fit(
     first_state().replace(step=jnp.asarray(first_step)),
     step or train_step,
     range(first_step, schedule.steps),
@@ -53,7 +53,7 @@ def train(
     store=store,
     write=rows.append,
   )
-  return rows, store.saved, state
+  return rows, store.saved, fitted
 
 
 @pytest.mark.parametrize('every', [1, 3, 10, 100])
@@ -75,12 +75,12 @@ def test_every_epoch_ends_with_the_step_that_completes_it(examples, batch_size):
 
 
 def test_rows_checkpoints_and_evaluations_follow_the_schedule():
-  rows, saved, state = train(Schedule(10, 32, 8, log_every=3, checkpoint_every=5))
+  rows, saved, fitted = train(Schedule(10, 32, 8, log_every=3, checkpoint_every=5))
   tests = {row['step']: row['test_accuracy'] for row in rows if 'test_accuracy' in row}
   assert tests == {0: 0.0, 4: 4.0, 8: 8.0, 10: 10.0}
   assert [row['step'] for row in rows if 'train_loss' in row] == [3, 4, 5, 6, 8, 9, 10]
   assert saved == [(4, 4.0), (5, None), (8, 8.0), (10, 10.0)]
-  assert int(state.step) == 10
+  assert int(fitted.state.step) == 10 and fitted.complete
   row = rows[1]
   assert row['epoch'] == 0.75
   assert row['learning_rate'] == pytest.approx(0.2)
@@ -105,7 +105,7 @@ def test_the_last_state_is_finished_before_it_is_evaluated_and_saved():
     finished.append(int(state.step))
     return state.replace(batch_stats={'mean': jnp.ones(())})
 
-  state, _ = fit(
+  state, _, _ = fit(
     first_state(),
     lambda state, batch: (state.replace(step=state.step + 1), {}),
     range(10),
@@ -143,11 +143,40 @@ def test_signals_save_and_stop(number):
     return state.replace(step=state.step + 1), {'train_loss': jnp.ones(())}
 
   before = signal.getsignal(number)
-  rows, saved, state = train(Schedule(100, 400, 8, 10, 100), step=terminated)
+  rows, saved, fitted = train(Schedule(100, 400, 8, 10, 100), step=terminated)
   assert saved == [(4, None)]
-  assert int(state.step) == 4
+  assert int(fitted.state.step) == 4 and not fitted.complete
   assert rows[-1]['step'] == 4
   assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize('steps', [8, 12])
+def test_a_signal_breaks_off_an_evaluation_that_is_made_up_for(steps):
+  """At the end of the second epoch, be it the last one or not."""
+
+  def stopped(step):
+    if step == 8:
+      os.kill(os.getpid(), signal.SIGTERM)
+      pytest.fail('went on')
+    return step
+
+  schedule = Schedule(steps, 32, 8, 10, 100)
+  rows, saved, fitted = train(schedule, accuracy=stopped)
+  assert saved == [(4, 4.0), (8, None)] and not fitted.complete
+  assert 'test_accuracy' not in rows[-1] and rows[-1]['step'] == 8
+  rows, saved, fitted = train(schedule, first_step=8)
+  assert rows[0] == {'step': 8, 'epoch': 2.0, 'test_accuracy': 8.0}
+  assert fitted.complete and int(fitted.state.step) == steps
+
+
+def test_a_signal_in_the_first_evaluation_stops_before_anything_is_saved():
+  def stopped(step):
+    del step
+    os.kill(os.getpid(), signal.SIGTERM)
+    pytest.fail('went on')
+
+  rows, saved, fitted = train(Schedule(12, 32, 8, 10, 100), accuracy=stopped)
+  assert (rows, saved, fitted.complete) == ([], [], False)
 
 
 def test_a_second_interrupt_is_not_waited_for():

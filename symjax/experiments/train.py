@@ -30,8 +30,8 @@ from symjax.experiments.summary import describe_update, summarise, update_option
 from symjax.experiments.workdir import Workdir
 from symjax.nn.conv import CostTable
 from symjax.training import devices
-from symjax.training.agreement import together
-from symjax.training.loop import Evaluator, fit
+from symjax.training.agreement import gather_text, together
+from symjax.training.loop import Evaluator, Fitted, fit
 from symjax.training.preemption import Preemption
 from symjax.training.state import TrainState
 from symjax.training.step import evaluate
@@ -91,8 +91,8 @@ def train(
       if jax.process_index() == 0:
         for line in (*describe_absent(splits), *describe_update(config)):
           print(line)
-      state, seconds = _train(config, setup, mesh, splits, folder, start)
-      if int(state.step) < setup.schedule.steps:
+      state, seconds, complete = _train(config, setup, mesh, splits, folder, start)
+      if not complete:
         return None
       if jax.process_index() > 0:
         return {}
@@ -177,7 +177,7 @@ def _train(
   splits: Splits,
   folder: Workdir,
   start: InitialWeights | None,
-) -> tuple[TrainState, float]:
+) -> Fitted:
   """Goes from the newest checkpoint to the end, or to a signal."""
   store = CheckpointStore(folder.checkpoints)
   try:
@@ -219,7 +219,7 @@ def _fit(
   store: CheckpointStore,
   state: TrainState,
   seconds: float,
-) -> tuple[TrainState, float]:
+) -> Fitted:
   batch_size = config['train']['batch_size']
   step = int(state.step)
   place = {'process_index': jax.process_index(), 'process_count': jax.process_count()}
@@ -259,7 +259,15 @@ def _fit(
       write=write,
       train_seconds=seconds,
       finish=finish,
+      evaluated=_is_evaluated(folder, setup, step),
     )
+
+
+def _is_evaluated(folder: Workdir, setup: Setup, step: int) -> bool:
+  """Whether the log has an evaluation of a step; as process 0 finds it, for all."""
+  rows = folder.metrics.read()
+  found = any(row['step'] == step and setup.task.headline in row for row in rows)
+  return gather_text(str(found))[0] == str(True)
 
 
 @contextlib.contextmanager

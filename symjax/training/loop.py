@@ -4,13 +4,13 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 
 from symjax.errors import UserError
-from symjax.training.preemption import Preemption
+from symjax.training.preemption import Interrupted, Preemption
 from symjax.training.progress import Progress
 from symjax.training.state import TrainState
 
@@ -65,6 +65,20 @@ class Schedule:
     return step * self.batch_size / self.examples
 
 
+class Fitted(NamedTuple):
+  """What came of a training.
+
+  Attributes:
+    state: the last one.
+    train_seconds: in all: steps, evaluation and saving.
+    complete: whether nothing is left to do; False if a signal stopped it.
+  """
+
+  state: TrainState
+  train_seconds: float
+  complete: bool
+
+
 def due(step: int, every: int, last: int) -> bool:
   """Whether something periodic happens after `step`: each `every`, and the last."""
   return step > 0 and (step % every == 0 or step == last)
@@ -82,7 +96,8 @@ def fit(
   write: Callable[[Mapping[str, Any]], None],
   train_seconds: float = 0.0,
   finish: Callable[[TrainState], TrainState] = lambda state: state,
-) -> tuple[TrainState, float]:
+  evaluated: bool = False,
+) -> Fitted:
   """Trains from `state.step` to the end, or until SIGTERM or SIGINT.
 
   Args:
@@ -92,7 +107,7 @@ def fit(
     schedule: when to log, evaluate and save.
     learning_rate: for the records.
     evaluators: each gives numbers about a state; run before the first step and after
-      every epoch.
+      every epoch. A signal breaks them off.
     rank: the evaluators' numbers -> the one by which the best checkpoint is kept;
       larger is better.
     store: takes the checkpoints.
@@ -100,10 +115,11 @@ def fit(
     train_seconds: that the run took before it was resumed.
     finish: what becomes of the state after the last step, before it is evaluated and
       saved.
+    evaluated: whether `state` has been; where it ends an epoch and has not, it is made
+      up for.
 
   Returns:
-    The last state, and the seconds of training in all: steps, evaluation and saving.
-    Its step is less than `schedule.steps` if a signal stopped it.
+    What came of it.
 
   Raises:
     UserError: the loss, the gradient, a parameter or an evaluation is not finite.
@@ -115,10 +131,15 @@ def fit(
   mark, mark_step = time.monotonic(), step
   pending: list[Mapping[str, jax.Array]] = []
 
-  def evaluate() -> float:
+  def evaluate() -> float | None:
+    """The rank of the state; None if a signal broke off its evaluation."""
     row = {'step': step, 'epoch': schedule.epoch(step)}
-    for evaluator in evaluators:
-      row |= evaluator(state)
+    try:
+      with preemption.interruptible():
+        for evaluator in evaluators:
+          row |= evaluator(state)
+    except Interrupted:
+      return None
     for name, value in row.items():
       if isinstance(value, float):
         _require_finite(name, value, step, store)
@@ -126,18 +147,21 @@ def fit(
     progress.evaluation(row)
     return rank(row)
 
+  stop = False
   with progress, Preemption() as preemption:
-    if step == 0:
-      evaluate()
-      mark = time.monotonic()
+    missing = not evaluated and (step == 0 or schedule.ends_epoch(step))
+    if missing and evaluate() is None:
+      progress.note('stopped by a signal; the same command goes on')
+      return Fitted(state, time.monotonic() - began, complete=False)
+    mark = time.monotonic()
     for batch in batches:
       state, metrics = train_step(state, batch)
       pending.append(metrics)
       step += 1
       if step == schedule.steps:
         state = finish(state)
-      stop = preemption.requested(step)
       ends_epoch = schedule.ends_epoch(step)
+      stop = preemption.requested(step)
       save = ends_epoch or stop or due(step, schedule.checkpoint_every, schedule.steps)
       if save or due(step, schedule.log_every, schedule.steps):
         means = _means(pending, step, store)
@@ -154,6 +178,8 @@ def fit(
         write(row)
         progress.train(row)
         score = evaluate() if ends_epoch else None
+        broken_off = ends_epoch and score is None
+        stop = broken_off or (stop and step < schedule.steps)
         if save:
           finite = float(_all_finite(state))
           _require_finite('a parameter', 0.0 if finite else math.nan, step, store)
@@ -165,7 +191,7 @@ def fit(
           f'stopped by a signal after step {step}; the same command goes on'
         )
         break
-  return state, time.monotonic() - began
+  return Fitted(state, time.monotonic() - began, complete=not stop)
 
 
 def _means(

@@ -1,11 +1,17 @@
 """Notices that the machine is about to be taken away, or that a person had enough."""
 
+import contextlib
 import signal
+from collections.abc import Iterator
 from types import FrameType
 from typing import Self
 
 import jax
 from jax.experimental import multihost_utils
+
+
+class Interrupted(Exception):
+  """A signal came within `Preemption.interruptible`."""
 
 
 class Preemption:
@@ -19,6 +25,7 @@ class Preemption:
   def __init__(self) -> None:
     self._alone = jax.process_count() == 1
     self._requested = False
+    self._interruptible = False
 
   def __enter__(self) -> Self:
     if self._alone:
@@ -39,8 +46,28 @@ class Preemption:
       return self._requested
     return multihost_utils.reached_preemption_sync_point(step)
 
+  @contextlib.contextmanager
+  def interruptible(self) -> Iterator[None]:
+    """What changes nothing and may take longer than the machine is left to us.
+
+    Of several processes none can break off alone: the others would wait for it.
+
+    Raises:
+      Interrupted: in the middle of it, or at once if a signal has come before.
+    """
+    if self._requested:
+      raise Interrupted
+    self._interruptible = True
+    try:
+      yield
+    finally:
+      self._interruptible = False
+
   def _request(self, number: int, frame: FrameType | None) -> None:
     del frame
     if self._requested and number == signal.SIGINT:
       raise KeyboardInterrupt
     self._requested = True
+    if self._interruptible:
+      self._interruptible = False  # Nor does a second signal break off what follows.
+      raise Interrupted
