@@ -26,7 +26,7 @@ setuptools.setup(
     'absl-py>=2.1',
     'array-record>=0.6',
     'flax>=0.12,<0.13',
-    'grain>=0.2.14',
+    'grain>=0.2.15',
     'h5py>=3.12',
     'importlib-resources>=6',  # TFDS imports it without declaring it.
     'jax>=0.10',

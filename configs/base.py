@@ -32,9 +32,9 @@ def get_base(model: str) -> ConfigDict:
   config.data.mean = (0.5, 0.5, 0.5)  # symjax.training.images.Normalization
   config.data.std = (0.25, 0.25, 0.25)
   config.data.image_size = config_dict.placeholder(int)  # Resized to; pixels.
-  config.data.center_crop = 1.0  # Share of a side that is seen of images of any size.
+  config.data.center_crop = 1.0  # Share of a side that is seen of a whole image.
   config.data.stream = False  # Decodes training images as they are needed.
-  config.data.crop_area = config_dict.placeholder(tuple)  # symjax.data.stream
+  config.data.crop_area = config_dict.placeholder(tuple)  # symjax.data.Stream
   config.data.train_examples = config_dict.placeholder(int)  # The first so many.
   config.data.test_examples = config_dict.placeholder(int)
   config.data.fake = False  # Made-up images where the set is not at hand.
@@ -176,7 +176,8 @@ def use_imagenet(config: ConfigDict) -> ConfigDict:
   """ImageNet at 224 pixels: random crops, resized and mirrored, as in torchvision.
 
   Training images are decoded as they are needed. Test images are decoded once, into
-  a cache of 7 GiB; each is seen by 224 pixels at the centre of a shorter side of 256.
+  a cache of 7 GiB; of each are seen 224 pixels at the centre of a shorter side of 256,
+  and as large a share at another `data.image_size`.
   """
   config.data.name = 'imagenet2012'
   config.data.test_split = 'validation'
@@ -191,7 +192,7 @@ def use_imagenet(config: ConfigDict) -> ConfigDict:
 
 
 def use_places365(config: ConfigDict) -> ConfigDict:
-  """Places365 in the same way; its images have 256 pixels, at 224."""
+  """Places365 in the same way; its images have 256 pixels."""
   use_imagenet(config)
   config.data.name = 'places365_small'
   return config

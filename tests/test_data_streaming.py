@@ -13,6 +13,7 @@ from PIL import Image
 from scipy import stats
 
 from symjax import data
+from symjax.data import streaming
 from symjax.data.resized_crop import Box, draw_box, resize_box
 from symjax.data.stream import Records
 from symjax.errors import UserError
@@ -34,7 +35,7 @@ def places(tmp_path_factory):
 @pytest.fixture
 def one_worker(monkeypatch):
   """Starting a process takes seconds."""
-  monkeypatch.setattr(os, 'cpu_count', lambda: 1)
+  monkeypatch.setattr(os, 'sched_getaffinity', lambda process: {0})
 
 
 def stream(places, **options):
@@ -118,7 +119,9 @@ def test_only_what_is_in_the_box_is_seen():
   assert (np.asarray(part) == 200).all() and part.size == (9, 6)
 
 
-@pytest.mark.parametrize('area', [(0.0, 1.0), (0.5, 0.2), (0.5, 1.5), (0.3,), ('a', 1)])
+@pytest.mark.parametrize(
+  'area', [(0.0, 1.0), (0.5, 0.2), (0.5, 1.5), (0.3,), ('a', 1), (True, True)]
+)
 def test_shares_that_are_none_are_refused(places, area):
   with pytest.raises(UserError, match='data.crop_area=.*such as 0.08,1.0'):
     stream(places, crop_area=area)
@@ -129,6 +132,31 @@ def test_sets_that_cannot_be_streamed_are_named(places):
     data.load_stream('rotated_mnist', 'train', *places)
   with pytest.raises(UserError, match="has no split 'test'; it has train, validation"):
     data.load_stream('imagenet2012', 'test', *places)
+
+
+def test_batches_that_wait_take_an_eighth_of_the_memory_at_most(places, monkeypatch):
+  batch = 3 * 24 * 32 * 3
+  monkeypatch.setattr(os, 'sched_getaffinity', lambda process: set(range(100)))
+  for memory, expected in ((8 * 3 * batch * 5, 5), (10**12, 64), (1, 1)):
+    monkeypatch.setattr(streaming, 'physical_memory', lambda memory=memory: memory)
+    assert streaming.loader_processes(stream(places), slice(0, 3)) == expected
+
+
+@dataclasses.dataclass(frozen=True)
+class Failing:
+  """Records behind a network that fails, or too many."""
+
+  error: Exception
+
+  def __getitems__(self, indices):
+    raise self.error
+
+
+@pytest.mark.parametrize('error', [MemoryError(), OSError(5, 'Input/output error')])
+def test_trouble_of_the_machine_is_not_laid_on_the_records(places, error):
+  failing = dataclasses.replace(stream(places), records=Failing(error))
+  with pytest.raises(type(error)):
+    failing.batch(2, 0, 0, slice(0, 2))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,8 +175,9 @@ class Torn:
 
 def test_a_damaged_record_is_one_line(places, one_worker):
   whole = stream(places)
-  torn = dataclasses.replace(whole, records=Torn(whole.records))
-  with pytest.raises(UserError, match='records of imagenet2012 train are damaged') as e:
+  torn = dataclasses.replace(whole, records=Torn(whole.records), num_examples=7)
+  message = 'a record of imagenet2012 train in .* is damaged, one of 0'
+  with pytest.raises(UserError, match=message) as e:
     list(data.training_batches(torn, 7, 0, 0, 3))
   assert '\n' not in str(e.value)
 

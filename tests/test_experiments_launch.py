@@ -1,11 +1,11 @@
 """Starting many processes with one command."""
 
 import os
-import shlex
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -29,8 +29,7 @@ def test_processes_of_this_machine_meet_at_a_port():
       '--coordinator_address=127.0.0.1:1234',
       '--num_processes=3',
     )
-    assert one.environment == {'JAX_NUM_CPU_DEVICES': '2'}
-  assert not launch.local(PROGRAM, 1, None, 1234)[0].environment
+    assert one.environment == {'JAX_PLATFORMS': 'cpu', 'JAX_NUM_CPU_DEVICES': '2'}
 
 
 def remote_arguments(line):
@@ -68,8 +67,13 @@ def test_hosts_meet_at_the_first_and_keep_arguments_whole():
 
 
 def test_slurm_and_tpu_are_one_command_each():
-  [one] = launch.slurm(PROGRAM, 4, 'bin/python')
-  assert one.arguments[:2] == ('srun', '--nodes=4')
+  [one] = launch.slurm(PROGRAM, ['--nodes=4', '--gres=gpu:8'], 'bin/python')
+  assert one.arguments[:4] == (
+    'srun',
+    '--kill-on-bad-exit=1',
+    '--nodes=4',
+    '--gres=gpu:8',
+  )
   assert one.arguments[-5:] == ('bin/python', '-m', *PROGRAM)
   [one] = launch.tpu(PROGRAM, 'pod', 'zone-a', '/x', 'bin/python')
   assert '--worker=all' in one.arguments and '--zone=zone-a' in one.arguments
@@ -78,10 +82,17 @@ def test_slurm_and_tpu_are_one_command_each():
 
 
 def test_what_is_shown_can_be_typed():
-  one = script('import os, sys; print(os.environ["A"]); sys.exit(3)', A='b')
+  one = script('import os, sys; print(os.environ["A"]); sys.exit(3)', A='b; c')
   typed = subprocess.run(['sh', '-c', str(one)], capture_output=True, text=True)
-  assert (typed.returncode, typed.stdout) == (3, 'b\n')
-  assert shlex.split(str(one))[0] == 'A=b'
+  assert (typed.returncode, typed.stdout) == (3, 'b; c\n')
+
+
+@pytest.mark.parametrize('folder', ['~', '~/a b', '/a b', 'a'])
+def test_a_home_is_that_of_the_other_machine(folder):
+  line = launch.tpu(PROGRAM, 'pod', 'zone-a', folder, 'python')[0].arguments[-1]
+  place, _ = remote_arguments(line.removeprefix('--command='))
+  seen = subprocess.check_output(['sh', '-c', f'printf %s {place}'], text=True)
+  assert seen == os.path.expanduser(folder)
 
 
 @pytest.mark.parametrize(
@@ -106,29 +117,46 @@ def test_errors_of_the_others_carry_their_number(capfd):
   speak = script('import sys; print("one"); print("two", file=sys.stderr)')
   assert launch.start([speak, speak]) == 0
   out, err = capfd.readouterr()
-  assert out == 'one\none\n'
-  assert sorted(err.splitlines()) == ['process 1: two', 'two']
+  assert out == 'one\n'
+  assert sorted(err.splitlines()) == ['process 1: one', 'process 1: two', 'two']
 
 
-def test_signals_reach_every_process(capfd):
-  wait = script(
-    'import signal, sys\n'
-    'signal.signal(signal.SIGTERM, lambda *a: sys.exit(7))\n'
-    'print("ready", flush=True)\n'
-    'signal.pause()'
-  )
-  timer = threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGTERM))
-  timer.start()
-  before = signal.getsignal(signal.SIGTERM)
-  assert launch.start([wait, wait]) == 7
-  assert signal.getsignal(signal.SIGTERM) is before
-  assert capfd.readouterr().out == 'ready\nready\n'
+def test_bytes_that_are_no_text_stop_nobody(capfd):
+  text = 'import sys; sys.stderr.buffer.write(bytes([255, 10]) + b"x" * 200_000)'
+  assert launch.start([script(''), script(text)]) == 0
+  assert capfd.readouterr().err.startswith('process 1: \ufffd\nprocess 1: xxx')
 
 
-def test_a_program_that_is_not_there_is_one_line_and_ends_the_others():
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_are_sigterm_to_every_process(tmp_path, number):
+  def waiting(index):
+    return script(
+      'import pathlib, signal, sys\n'
+      'signal.signal(signal.SIGTERM, lambda *a: sys.exit(7))\n'
+      f'pathlib.Path({str(tmp_path / str(index))!r}).touch()\n'
+      'signal.pause()'
+    )
+
+  def send_when_ready():
+    while len(list(tmp_path.iterdir())) < 2:
+      time.sleep(0.01)
+    os.kill(os.getpid(), number)
+
+  before = signal.getsignal(number)
+  sender = threading.Thread(target=send_when_ready)
+  sender.start()
+  assert launch.start([waiting(0), waiting(1)]) == 7
+  sender.join()
+  assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize('program', ['no-such-srun', '/etc/hostname'])
+def test_a_program_that_cannot_start_is_one_line_and_ends_the_others(program):
   first = script('import time; time.sleep(60)')
-  with pytest.raises(UserError, match='no-such-srun is not installed here'):
-    launch.start([first, Launch(('no-such-srun',))])
+  began = time.monotonic()
+  with pytest.raises(UserError, match=f'{program} cannot be started here'):
+    launch.start([first, Launch((program,))])
+  assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize(

@@ -226,25 +226,22 @@ def test_processes_on_a_stream_train_as_one_in_memory_does(tmp_path, turns):
   expected = final_params(tmp_path / 'one')
 
   workdir, streamed = tmp_path / 'streamed', (*flags, '--config.data.stream=True')
-  for count, devices in ((4, 1), (2, 2)):
+  for turn, (count, devices) in enumerate(turns):
+    if turn:  # As if the run had been killed after step 6.
+      (workdir / 'summary.json').unlink()
+      shutil.rmtree(workdir / 'checkpoints' / '10')
+      assert saved_steps(workdir / 'checkpoints') == [6]
     how = ('local', f'--processes={count}', f'--devices={devices}')
     result = run('launch', *how, '--', 'run.train', *streamed, workdir=workdir)
     assert result.returncode == 0, result.stderr
     summary = json.loads((workdir / 'summary.json').read_text())
-    assert (summary['processes'], summary['devices'], summary['steps']) == (
-      count,
-      4,
-      10,
-    )
+    assert (summary['processes'], summary['devices']) == (count, 4)
+    assert summary['steps'] == 10
     jax.tree.map(
       lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-9),
       final_params(workdir),
       expected,
     )
-    # As if the run had been killed after step 6.
-    (workdir / 'summary.json').unlink()
-    shutil.rmtree(workdir / 'checkpoints' / '10')
-    assert saved_steps(workdir / 'checkpoints') == [6]
 
 
 def test_a_checkpoint_is_profiled_as_the_run_did(finished, tmp_path):

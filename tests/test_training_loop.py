@@ -166,6 +166,7 @@ def test_a_signal_breaks_off_an_evaluation_that_is_made_up_for(steps):
   assert 'test_accuracy' not in rows[-1] and rows[-1]['step'] == 8
   rows, saved, fitted = train(schedule, first_step=8)
   assert rows[0] == {'step': 8, 'epoch': 2.0, 'test_accuracy': 8.0}
+  assert saved[0] == (8, 8.0)
   assert fitted.complete and int(fitted.state.step) == steps
 
 

@@ -11,6 +11,7 @@ import tensorstore
 
 from symjax.errors import UserError
 
+_DRIVERS = {'.zarray': ('zarr',), 'zarr.json': ('zarr3',)}  # By the name of the record.
 _ALONE = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0})
 
 
@@ -120,11 +121,15 @@ def _require_files(path: Path) -> None:
   store = {'driver': 'ocdbt', 'base': f'file://{path / "state"}/'}
   try:
     names = tensorstore.KvStore.open(store).result().list().result()
-    arrays = [name.decode() for name in names if name.endswith(b'/.zarray')]
-    for name in arrays:
+    arrays = [
+      (folder, driver)
+      for folder, _, leaf in (name.decode().rpartition('/') for name in names)
+      for driver in _DRIVERS.get(leaf, ())
+    ]
+    for folder, driver in arrays:
       # A value whose file is gone reads as empty; as a part of an array it is an error.
-      array = store | {'path': name.removesuffix('.zarray')}
-      spec = {'driver': 'zarr', 'kvstore': array, 'fill_missing_data_reads': False}
+      array = store | {'path': f'{folder}/'}
+      spec = {'driver': driver, 'kvstore': array, 'fill_missing_data_reads': False}
       tensorstore.open(spec, open=True).result().read().result()
   except ValueError:
     raise ValueError('files of its arrays are missing or cut short') from None

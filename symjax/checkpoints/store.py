@@ -80,7 +80,8 @@ class CheckpointStore:
     """Begins to write a checkpoint; the state may be donated right after.
 
     Args:
-      step: that it is of.
+      step: that it is of. One that is there already is written anew if there is a score
+        now, because without one it was saved in haste.
       state: a pytree of arrays.
       progress: numbers about the run that are not part of its state.
       score: decides which checkpoint is the best; None never is.
@@ -89,7 +90,9 @@ class CheckpointStore:
       UserError: the disk has no room for it, or an earlier one was not written.
     """
     if step in self._manager.all_steps():
-      return
+      if score is None:
+        return
+      self._manager.delete(step)
     self._require_room(step, state)
     with self._writing():
       self._manager.save(

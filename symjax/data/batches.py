@@ -1,6 +1,6 @@
 """The batches of a split: for training in random order, for evaluation in its own."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def training_batches(
   last_step: int,
   process_index: int = 0,
   process_count: int = 1,
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
   """One process's share of the global batches first_step ... last_step - 1.
 
   Which examples these are is told by `symjax.data.order`, for a stream as for a split

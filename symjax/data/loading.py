@@ -1,7 +1,6 @@
 """From the name of a data set to its decoded images."""
 
 import math
-import os
 import pathlib
 from collections.abc import Callable, Iterable
 
@@ -10,6 +9,7 @@ import tensorflow_datasets as tfds
 from symjax.data import cache, derived, folders, prepared
 from symjax.data.dataset import Dataset
 from symjax.data.decoding import decoded_blocks, encoded_records
+from symjax.data.memory import physical_memory
 from symjax.data.preparation import prepare
 from symjax.data.resized_crop import require_area
 from symjax.data.sizing import Sizing, sizing_of
@@ -54,8 +54,9 @@ def load(
       with a label map are put on a `Canvas` of this size, and their labels with them;
       None keeps images of one size as they are.
     shorter_side: of a `Canvas`.
-    center_crop: the share, in each direction, that is seen of what images that vary in
-      size would show; ImageNet's are commonly seen at 224 / 256.
+    center_crop: the share of what would be seen otherwise, in each direction, that is
+      seen of images with a class, at their centre; ImageNet's are commonly tested at
+      224 / 256. Below 1, images of one size are brought to `image_size` as well.
 
   Raises:
     UserError: no such set or split, a missing or damaged file, images that do not fit
@@ -143,6 +144,7 @@ def load_stream(
     crop_area,
     count if limit is None else min(count, limit),
     ' '.join(builder.info.description.split()),
+    str(builder.data_path),
   )
 
 
@@ -209,8 +211,3 @@ def _check_memory(what: str, shape: tuple[int, ...]) -> None:
       f'pixels, more than half of the {memory / 2**30:.1f} GiB of memory here: take a '
       'smaller image_size, a smaller set, or a larger machine'
     )
-
-
-def physical_memory() -> int:
-  """Bytes of memory in this machine."""
-  return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')

@@ -29,7 +29,7 @@ def require_area(area: tuple[float, float] | None) -> None:
   """
   if area is None:
     return
-  numbers = len(area) == 2 and all(isinstance(share, int | float) for share in area)
+  numbers = len(area) == 2 and all(type(share) in (int, float) for share in area)
   if not numbers or not 0 < area[0] <= area[1] <= 1:
     raise UserError(
       f'data.crop_area={area}; give the least and the greatest share of an image, '

@@ -56,6 +56,11 @@ def sizing_of(
       f'images of {given[0]}x{given[1]} pixels, shorter side {shorter_side}, cannot '
       'be: give positive numbers as image_size and shorter_side'
     )
+  if task.kind == 'segmentation' and center_crop != 1:
+    raise UserError(
+      f'data.center_crop={center_crop} is of images with one label; {name} has label '
+      'maps, and those show everything'
+    )
   if not 0 < center_crop <= 1:
     raise UserError(
       f'data.center_crop={center_crop} is no share of an image; give a number above 0, '
@@ -69,7 +74,7 @@ def sizing_of(
     decode = functools.partial(decode_segmented, task=task, canvas=canvas)
     marks = (mark,) if shorter_side is None else (mark, str(shorter_side))
     return Sizing(given, decode, marks)
-  if own:
+  if own and center_crop == 1:
     return Sizing(own, functools.partial(decode_labelled, task=task, size=None))
   decode = functools.partial(
     decode_labelled, task=task, size=given, center_crop=center_crop

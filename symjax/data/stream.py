@@ -12,7 +12,7 @@ from symjax.data.order import batch_indices
 from symjax.data.prepared import Labelled
 from symjax.errors import UserError
 
-_CROPS = 1  # Tells their draws from those of the order of examples.
+_CROPS = 1  # Ends their seeds, and tells them from those of the order of examples.
 
 
 class Records(Protocol):
@@ -42,6 +42,7 @@ class Stream:
       images whole.
     num_examples: the first so many of the records count.
     description: what the prepared data say of themselves, in one line.
+    folder: of the prepared set.
   """
 
   name: str
@@ -53,6 +54,7 @@ class Stream:
   crop_area: tuple[float, float] | None
   num_examples: int
   description: str
+  folder: str
 
   def __len__(self) -> int:
     """The number of examples."""
@@ -99,14 +101,17 @@ class Stream:
     try:
       records = self.records.__getitems__(indices)
       pairs = [
-        self._decode(record, [_CROPS, seed, place])
+        self._decode(record, [seed, place, _CROPS])
         for record, place in zip(records, places, strict=True)
       ]
     except Exception as error:  # Whatever reading damaged records may raise.
+      if isinstance(error, MemoryError) or getattr(error, 'errno', None):
+        raise  # The machine's trouble, not the records'.
       raise UserError(
-        f'the records of {self.name} {self.split} are damaged, among those of step '
-        f'{step} ({type(error).__name__}: {" ".join(str(error).split())}); delete the '
-        'folder of the prepared set and prepare it again'
+        f'a record of {self.name} {self.split} in {self.folder} is damaged, one of '
+        f'{", ".join(map(str, sorted(indices)[:8]))}{", ..." * (len(indices) > 8)} '
+        f'({type(error).__name__}: {" ".join(str(error).split())}); delete that folder '
+        'and prepare the set again'
       ) from error
     images, labels = zip(*pairs, strict=True)
     return {'image': np.stack(images), 'label': np.stack(labels)}

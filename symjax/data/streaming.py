@@ -1,16 +1,18 @@
 """The batches of a stream, made by other processes while the devices work."""
 
 import dataclasses
+import math
 import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 from absl import flags
 
+from symjax.data.memory import physical_memory
 from symjax.data.stream import Stream
 from symjax.errors import UserError
 
@@ -41,11 +43,13 @@ def streamed_batches(
   first_step: int,
   last_step: int,
   block: slice,
-) -> Iterator[dict[str, np.ndarray]]:
+) -> Generator[dict[str, np.ndarray]]:
   """A part of each of the global batches first_step ... last_step - 1.
 
-  One process for each core makes whole batches, in turns; their number has no influence
-  on what the batches hold.
+  Other processes make whole batches, in turns; their number has no influence on what
+  the batches hold. They are spawned, so a script that iterates needs the guard `if
+  __name__ == '__main__'`, and an iterator that is left early is to be closed. Flags of
+  absl that nobody has parsed yet count as parsed from here on.
 
   Args:
     stream: the training split.
@@ -72,7 +76,7 @@ def streamed_batches(
     .to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1))
     .mp_prefetch(
       grain.MultiprocessingOptions(
-        num_workers=min(os.cpu_count() or 1, _MOST_PROCESSES, last_step - first_step),
+        num_workers=min(loader_processes(stream, block), last_step - first_step),
         per_worker_buffer_size=_AHEAD,
       ),
       _stay_with_parent,
@@ -86,13 +90,28 @@ def streamed_batches(
   except RuntimeError as error:
     raise UserError(
       f'a process that decodes images of {stream.name} died '
-      f'({" ".join(str(error).split())}), perhaps for want of memory; the same '
-      'command goes on from the last checkpoint'
+      f'({" ".join(str(error).split())}), perhaps for want of memory, or of shared '
+      'memory in /dev/shm; the same command goes on from the last checkpoint'
     ) from error
   finally:
     batch = None
     iterator.close()
     time.sleep(_SECONDS_TO_FREE)
+
+
+def loader_processes(stream: Stream, block: slice) -> int:
+  """One for each core that may be used, as far as their batches find room.
+
+  Those wait in shared memory; they may take an eighth of the machine's memory.
+  """
+  cores = (
+    len(os.sched_getaffinity(0))
+    if hasattr(os, 'sched_getaffinity')  # Not on macOS.
+    else os.cpu_count() or 1
+  )
+  batch = (block.stop - block.start) * math.prod(stream.image_shape)
+  room = physical_memory() // 8 // (batch * (_AHEAD + 1))
+  return max(1, min(cores, room, _MOST_PROCESSES))
 
 
 def _stay_with_parent(index: int, count: int) -> None:

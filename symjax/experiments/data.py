@@ -65,7 +65,10 @@ def load_splits(
     if limit is not None and limit < 1:
       raise UserError(f'data.{split}_examples={limit} must be positive')
   if group['crop_area'] and not group['stream']:
-    raise UserError('data.crop_area is of images that are streamed: data.stream=true')
+    raise UserError(
+      'data.crop_area is of images that are streamed: give data.stream=true, or '
+      'data.crop_area=()'
+    )
   if group['fake'] and not _is_prepared(group['name'], data_dir):
     return Splits(
       *(

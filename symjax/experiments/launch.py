@@ -30,22 +30,24 @@ class Launch:
 
   def __str__(self) -> str:
     """As one would type it."""
-    variables = [f'{name}={value}' for name, value in self.environment.items()]
+    variables = [
+      f'{name}={shlex.quote(value)}' for name, value in self.environment.items()
+    ]
     return ' '.join([*variables, shlex.join(self.arguments)])
 
 
 def local(
-  program: Sequence[str], processes: int, devices: int | None, port: int
+  program: Sequence[str], processes: int, devices: int, port: int
 ) -> list[Launch]:
-  """Processes on this machine, each with its share of CPU devices.
+  """Processes on the CPU of this machine, whatever else it has.
 
   Args:
     program: module under `python -m` and its flags.
     processes: how many.
-    devices: CPU devices of each; None leaves devices as they are.
+    devices: that each makes of the CPU.
     port: of this machine, where they meet.
   """
-  environment = {} if devices is None else {'JAX_NUM_CPU_DEVICES': str(devices)}
+  environment = {'JAX_PLATFORMS': 'cpu', 'JAX_NUM_CPU_DEVICES': str(devices)}
   return [
     Launch(
       (sys.executable, '-m', *program, *_meeting('127.0.0.1', port, processes, index)),
@@ -84,22 +86,25 @@ def hosts(
   ]
 
 
-def slurm(program: Sequence[str], nodes: int, python: str) -> list[Launch]:
-  """One process on each node of a SLURM cluster; JAX finds the others by itself.
+def slurm(program: Sequence[str], options: Sequence[str], python: str) -> list[Launch]:
+  """A process for each task of a SLURM step; JAX finds the others by itself.
+
+  It gives a task the GPU that has the task's number on its node, and no other.
 
   Args:
     program: as for `local`.
-    nodes: how many.
+    options: of srun, such as '--nodes=4', '--ntasks-per-node=8', '--gres=gpu:8'.
     python: on the nodes, as seen from this folder, which they share.
   """
-  options = (f'--nodes={nodes}', '--ntasks-per-node=1', '--kill-on-bad-exit=1')
-  return [Launch(('srun', *options, python, '-m', *program))]
+  return [Launch(('srun', '--kill-on-bad-exit=1', *options, python, '-m', *program))]
 
 
 def tpu(
   program: Sequence[str], name: str, zone: str, folder: str, python: str
 ) -> list[Launch]:
   """The same command on every worker of a TPU slice; JAX finds the others by itself.
+
+  What runs there does not end with gcloud. To stop it, have SIGTERM sent there.
 
   Args:
     program: as for `local`.
@@ -121,40 +126,46 @@ def free_port() -> int:
 
 
 def start(launches: Sequence[Launch]) -> int:
-  """Starts processes, hands signals on to them, and waits for all.
+  """Starts processes and waits for all.
 
-  What the first one writes appears as it is, what the others write to stderr with their
-  number before it: they speak only of what went wrong.
+  What the first one writes appears as it is; what the others write, on stderr and with
+  their number before it: they speak only of what went wrong. SIGTERM, SIGINT and SIGHUP
+  are SIGTERM to every process, which a training takes as a word to save and stop. An
+  ssh closes its connection then, which says the same to what it started.
 
   Returns:
     The exit status of the first that did not end with 0, by number; else 0.
 
   Raises:
-    UserError: a program is not there.
+    UserError: a program cannot be started.
   """
   processes: list[subprocess.Popen[str]] = []
+  signalled = threading.Event()
 
   def hand_on(number: int, frame: FrameType | None) -> None:
-    del frame
+    del number, frame
+    signalled.set()
     for process in processes:
-      process.send_signal(number)
+      process.terminate()
 
   with contextlib.ExitStack() as stack:
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
       stack.callback(signal.signal, number, signal.signal(number, hand_on))
     try:
       for index, launch in enumerate(launches):
-        processes.append(stack.enter_context(_start(launch, alone=index == 0)))
-    except UserError:
+        process = stack.enter_context(_start(launch, alone=index == 0))
+        processes.append(process)
+        if signalled.is_set():  # It came before this one was known.
+          process.terminate()
+        if process.stdout is not None:
+          speaker = threading.Thread(target=_repeat, args=(index, process.stdout))
+          speaker.start()
+          stack.callback(speaker.join)
+      statuses = [process.wait() for process in processes]
+    except BaseException:
       for process in processes:
         process.terminate()
       raise
-    for index, process in enumerate(processes):
-      if process.stderr is not None:
-        speaker = threading.Thread(target=_repeat, args=(index, process.stderr))
-        speaker.start()
-        stack.callback(speaker.join)
-    statuses = [process.wait() for process in processes]
   # A shell counts the signals that end processes from 128 on.
   return next((s if s > 0 else 128 - s for s in statuses if s), 0)
 
@@ -164,14 +175,18 @@ def _start(launch: Launch, alone: bool) -> 'subprocess.Popen[str]':
     return subprocess.Popen(
       launch.arguments,
       env=os.environ | launch.environment,
-      stderr=None if alone else subprocess.PIPE,
+      # A terminal is for one process: an ssh would take its keys, and Ctrl-C with them.
+      stdin=subprocess.DEVNULL,
+      stdout=None if alone else subprocess.PIPE,
+      stderr=None if alone else subprocess.STDOUT,
       text=True,
-      # Of a group of its own: Ctrl-C comes once, through `start`.
-      start_new_session=True,
+      errors='replace',
+      start_new_session=True,  # So that Ctrl-C comes once, through `start`.
     )
-  except FileNotFoundError:
+  except OSError as error:
     raise UserError(
-      f'{launch.arguments[0]} is not installed here, or not on the PATH'
+      f'{launch.arguments[0]} cannot be started here ({error.strerror}): is it '
+      'installed, and on the PATH?'
     ) from None
 
 
@@ -190,7 +205,9 @@ def _meeting(host: str, port: int, count: int, index: int) -> tuple[str, ...]:
 
 def _there(folder: str, arguments: Sequence[str]) -> str:
   """A command line for a shell on another machine."""
-  # A quoted ~ would not be the home of that machine.
-  home = '~/' if folder.startswith('~/') else ''
-  place = shlex.quote(folder.removeprefix('~/'))
-  return f'cd {home}{place} && {shlex.join(arguments)}'
+  # A quoted ~ would not be a home on that machine.
+  home, slash, rest = (
+    folder.partition('/') if folder.startswith('~') else ('', '', folder)
+  )
+  place = f'{home}{slash}{shlex.quote(rest) if rest else ""}'
+  return f'cd {place} && {shlex.join(arguments)}'

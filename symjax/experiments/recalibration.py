@@ -1,5 +1,6 @@
 """BatchNorm's statistics recomputed at the end of a training."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -43,6 +44,8 @@ def recalibrate(
   a batch in parts, in batches of a part's size. Averaged weights get theirs as well:
   the average of statistics is not quite that of the averaged weights.
   """
+  if isinstance(training_set, data.Stream):
+    training_set = dataclasses.replace(training_set, crop_area=None)
   size = setup.microbatch_size
   batches = data.training_batches(
     training_set,

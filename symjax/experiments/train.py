@@ -265,9 +265,12 @@ def _fit(
 
 def _is_evaluated(folder: Workdir, setup: Setup, step: int) -> bool:
   """Whether the log has an evaluation of a step; as process 0 finds it, for all."""
-  rows = folder.metrics.read()
-  found = any(row['step'] == step and setup.task.headline in row for row in rows)
-  return gather_text(str(found))[0] == str(True)
+  steps: list[int] = []
+  with together():
+    if jax.process_index() == 0:
+      rows = folder.metrics.read()
+      steps = [row['step'] for row in rows if setup.task.headline in row]
+  return gather_text(str(step in steps))[0] == str(True)
 
 
 @contextlib.contextmanager

@@ -107,16 +107,16 @@ def fit(
     schedule: when to log, evaluate and save.
     learning_rate: for the records.
     evaluators: each gives numbers about a state; run before the first step and after
-      every epoch. A signal breaks them off.
+      every epoch. After a signal none is; of a process alone, it breaks them off.
     rank: the evaluators' numbers -> the one by which the best checkpoint is kept;
       larger is better.
     store: takes the checkpoints.
     write: takes the rows for the records.
     train_seconds: that the run took before it was resumed.
     finish: what becomes of the state after the last step, before it is evaluated and
-      saved.
-    evaluated: whether `state` has been; where it ends an epoch and has not, it is made
-      up for.
+      saved; broken off, it is done anew.
+    evaluated: whether `state` has been; where it ends an epoch and has not, that is
+      made up for.
 
   Returns:
     What came of it.
@@ -133,9 +133,12 @@ def fit(
 
   def evaluate() -> float | None:
     """The rank of the state; None if a signal broke off its evaluation."""
+    nonlocal state
     row = {'step': step, 'epoch': schedule.epoch(step)}
     try:
       with preemption.interruptible():
+        if step == schedule.steps:
+          state = finish(state)
         for evaluator in evaluators:
           row |= evaluator(state)
     except Interrupted:
@@ -148,22 +151,29 @@ def fit(
     return rank(row)
 
   stop = False
+
+  def save(score: float | None) -> None:
+    finite = float(_all_finite(state))
+    _require_finite('a parameter', 0.0 if finite else math.nan, step, store)
+    store.save(step, state, {'train_seconds': time.monotonic() - began}, score)
+
   with progress, Preemption() as preemption:
-    missing = not evaluated and (step == 0 or schedule.ends_epoch(step))
-    if missing and evaluate() is None:
-      progress.note('stopped by a signal; the same command goes on')
-      return Fitted(state, time.monotonic() - began, complete=False)
-    mark = time.monotonic()
+    if not evaluated and (step == 0 or schedule.ends_epoch(step)):
+      score = evaluate()
+      if score is None:
+        progress.note('stopped by a signal; the same command goes on')
+        return Fitted(state, time.monotonic() - began, complete=False)
+      if step > 0:
+        save(score)
+      mark = time.monotonic()
     for batch in batches:
       state, metrics = train_step(state, batch)
       pending.append(metrics)
       step += 1
-      if step == schedule.steps:
-        state = finish(state)
       ends_epoch = schedule.ends_epoch(step)
       stop = preemption.requested(step)
-      save = ends_epoch or stop or due(step, schedule.checkpoint_every, schedule.steps)
-      if save or due(step, schedule.log_every, schedule.steps):
+      saves = ends_epoch or stop or due(step, schedule.checkpoint_every, schedule.steps)
+      if saves or due(step, schedule.log_every, schedule.steps):
         means = _means(pending, step, store)
         pending = []
         seconds = (time.monotonic() - mark) / (step - mark_step)
@@ -177,14 +187,10 @@ def fit(
         }
         write(row)
         progress.train(row)
-        score = evaluate() if ends_epoch else None
-        broken_off = ends_epoch and score is None
-        stop = broken_off or (stop and step < schedule.steps)
-        if save:
-          finite = float(_all_finite(state))
-          _require_finite('a parameter', 0.0 if finite else math.nan, step, store)
-          seconds_so_far = {'train_seconds': time.monotonic() - began}
-          store.save(step, state, seconds_so_far, score)
+        score = evaluate() if ends_epoch and not stop else None
+        stop = stop or (ends_epoch and score is None)
+        if saves:
+          save(score)
         mark, mark_step = time.monotonic(), step
       if stop:
         progress.note(

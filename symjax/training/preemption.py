@@ -1,6 +1,7 @@
 """Notices that the machine is about to be taken away, or that a person had enough."""
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator
 from types import FrameType
@@ -10,16 +11,22 @@ import jax
 from jax.experimental import multihost_utils
 
 
-class Interrupted(Exception):
-  """A signal came within `Preemption.interruptible`."""
+class Interrupted(BaseException):
+  """A signal came within `Preemption.interruptible`.
+
+  No `Exception`, as no KeyboardInterrupt is: it can come anywhere, also within what
+  catches all of those.
+  """
 
 
 class Preemption:
   """Whether SIGTERM or SIGINT has asked this run to stop; a context manager.
 
   Among several processes a signal to any of them stops all, at the same step: JAX's
-  coordination service passes the word. A process alone takes over the signals itself,
-  for as long as the context lasts; a second SIGINT (Ctrl-C) is not waited for.
+  coordination service passes the word, of SIGTERM, which the others become. A process
+  alone takes over the signals itself, for as long as the context lasts; a second SIGINT
+  (Ctrl-C) is not waited for. SIGHUP, by which a closed connection ends what was started
+  through it, counts as well, unless it is ignored (nohup).
   """
 
   def __init__(self) -> None:
@@ -28,17 +35,20 @@ class Preemption:
     self._interruptible = False
 
   def __enter__(self) -> Self:
+    numbers = [signal.SIGINT, signal.SIGHUP]
     if self._alone:
-      self._previous = {
-        number: signal.signal(number, self._request)
-        for number in (signal.SIGTERM, signal.SIGINT)
-      }
+      numbers.append(signal.SIGTERM)
+    handler = self._request if self._alone else _terminate
+    self._previous = {
+      number: signal.signal(number, handler)
+      for number in numbers
+      if signal.getsignal(number) != signal.SIG_IGN
+    }
     return self
 
   def __exit__(self, *error: object) -> None:
-    if self._alone:
-      for number, handler in self._previous.items():
-        signal.signal(number, handler)
+    for number, handler in self._previous.items():
+      signal.signal(number, handler)
 
   def requested(self, step: int) -> bool:
     """Whether to save and stop after `step`; ask at every step."""
@@ -71,3 +81,9 @@ class Preemption:
     if self._interruptible:
       self._interruptible = False  # Nor does a second signal break off what follows.
       raise Interrupted
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+  """Turns a signal into the one that JAX tells all processes of."""
+  del number, frame
+  os.kill(os.getpid(), signal.SIGTERM)

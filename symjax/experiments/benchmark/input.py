@@ -12,6 +12,7 @@ import psutil
 from jax.sharding import Mesh
 
 from symjax import data
+from symjax.data.streaming import loader_processes
 from symjax.experiments.benchmark.compare import compare
 from symjax.experiments.data import load_splits
 from symjax.experiments.setup import Setup, build_for
@@ -117,10 +118,14 @@ def _stream(
 
 def _rate_alone(split: data.Stream, size: int, seed: int) -> float:
   """Images per second of a stream whose batches nobody uses."""
-  batches = data.training_batches(split, size, seed, 0, _WARM_UP + _STEPS)
-  for _ in range(_WARM_UP):
+  processes = loader_processes(split, slice(0, size))
+  drained, steps = 4 * processes, 8 * processes  # What was ready beforehand is no rate.
+  batches = data.training_batches(split, size, seed, 0, drained + steps)
+  for _ in range(drained):
     next(batches)
-  return size * _STEPS / _seconds(lambda: list(batches))
+  seconds = _seconds(lambda: [next(batches) for _ in range(steps)])
+  batches.close()
+  return size * steps / seconds
 
 
 def _seconds(work: Callable[[], Any]) -> float:
