@@ -9,9 +9,9 @@
 `tpu` leave it to srun and gcloud, and JAX finds the processes: one task for each GPU of
 a node, one worker for each host of a slice. All machines need the project in `--folder`
 and share a workdir and a data folder. `--dry_run` prints the commands and starts
-nothing. Ctrl-C has a training save and stop, but for `tpu`: there, end it by
+nothing. Ctrl-C has a training save and stop, but for `tpu`, where this command does:
 
-    gcloud compute tpus tpu-vm ssh NAME --zone=ZONE --worker=0 --command='pkill -f run.train'
+    gcloud compute tpus tpu-vm ssh NAME --zone=ZONE --worker=0 --command='pkill python'
 """
 
 import shlex

@@ -59,6 +59,17 @@ def test_a_step_is_saved_once(folder):
   store.close()
 
 
+def test_a_step_that_was_saved_in_haste_is_saved_anew_with_its_score(tmp_path):
+  store = CheckpointStore(tmp_path / 'checkpoints')
+  for value, score in ((1, None), (2, 0.5)):
+    store.save(7, state(value), {'train_seconds': 0.0}, score)
+  store.close()
+  store = CheckpointStore(tmp_path / 'checkpoints')
+  assert (store.latest_step(), store.best_step()) == (7, 7)
+  assert int(store.restore(7, like(state(0)))[0]['step']) == 2
+  store.close()
+
+
 def test_an_empty_folder_has_no_steps(tmp_path):
   store = CheckpointStore(tmp_path / 'new')
   assert store.latest_step() is None

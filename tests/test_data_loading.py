@@ -236,3 +236,10 @@ def test_loading_imports_no_heavy_library(data_dir):
     [sys.executable, '-c', program], capture_output=True, text=True, check=False
   )
   assert done.returncode == 0, done.stderr
+
+
+def test_images_of_one_size_are_seen_by_their_centre_if_that_is_asked_for(data_dir):
+  whole = load(data_dir).images
+  central = load(data_dir, image_size=(16, 16), center_crop=0.5).images
+  assert central.shape == (20, 16, 16, 3)
+  np.testing.assert_array_equal(central, whole[:, 8:24, 8:24])

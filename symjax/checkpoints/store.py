@@ -92,7 +92,9 @@ class CheckpointStore:
     if step in self._manager.all_steps():
       if score is None:
         return
-      self._manager.delete(step)
+      with self._writing():
+        self._manager.wait_until_finished()
+        self._manager.delete(step)
     self._require_room(step, state)
     with self._writing():
       self._manager.save(
