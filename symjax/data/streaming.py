@@ -20,7 +20,7 @@ _AHEAD = 2  # Finished batches that each process keeps ready.
 _MOST_PROCESSES = 64
 # For grain's thread that frees shared memory: nothing joins it, and what is left when
 # Python ends is complained about.
-_SECONDS_TO_FREE = 0.2
+_SECONDS_TO_FREE = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
