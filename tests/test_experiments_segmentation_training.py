@@ -13,7 +13,7 @@ from symjax.checkpoints import CheckpointStore
 from symjax.errors import UserError
 from symjax.experiments import train as training
 from symjax.experiments.absent_classes import absent_classes, describe_absent
-from symjax.experiments.data import load_splits
+from symjax.experiments.data import Splits, load_splits
 from symjax.experiments.recalibration import recalibrate, require_batch_norm
 from symjax.experiments.results import read_groups, results_table
 from symjax.experiments.setup import build_for, make_augmentation
@@ -85,21 +85,23 @@ def test_what_is_saved_is_recalibrated(finished):
   jax.tree.map(np.testing.assert_array_equal, saved['batch_stats'], recalibrated)
 
 
+DIGITS = data.fake_dataset(
+  'mnist', 'test', num_classes=3, image_shape=(4, 4, 1), num_examples=2
+)
+
+
 def test_classes_without_a_pixel_are_named():
   labels = np.array([[[0, 2], [9, 9]], [[2, 2], [0, 9]]], np.uint8)
   images = np.zeros((2, 2, 2, 3), np.uint8)
   names = ('sky', 'road', 'tree', 'car')
   scenes = data.Dataset('a', 'test', images, labels, 4, '', 'segmentation', 9, names)
   assert absent_classes(scenes) == ('road', 'car')
-  [first, _] = describe_absent({'test': scenes})
+  [first, _] = describe_absent(Splits(train=DIGITS, test=scenes))
   assert first == (
     'a test has no pixel of class road: it is left out of the means over classes'
   )
   assert absent_classes(dataclasses.replace(scenes, class_names=())) == ('1', '3')
-  digits = data.fake_dataset(
-    'mnist', 'test', num_classes=3, image_shape=(4, 4, 1), num_examples=2
-  )
-  assert absent_classes(digits) == ()
+  assert absent_classes(DIGITS) == ()
 
 
 def training_set(config, tmp_path):

@@ -215,7 +215,7 @@ def test_processes_on_a_stream_train_as_one_in_memory_does(tmp_path, turns):
     '--config.data.train_examples=160',
     '--config.data.image_size=16',
     '--config.model.dtype=float64',
-    '--config.model.stages=2',
+    '--config.model.stages=1',
     '--config.train.epochs=1',
     '--config.train.checkpoint_every=6',
     '--config.augmentation.flip=True',
@@ -339,7 +339,13 @@ for left_out in (
   NETWORKS.pop(left_out)
 
 
-@pytest.mark.parametrize('config', NETWORKS.values())
+@pytest.mark.parametrize(
+  'config',
+  [
+    config if name == 'archbn' else pytest.param(config, marks=pytest.mark.long)
+    for name, config in NETWORKS.items()
+  ],
+)
 def test_a_config_of_every_shallow_network_runs(config, tmp_path):
   result = run(
     'train',
@@ -360,7 +366,13 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize('flags', MISTAKES)
+@pytest.mark.parametrize(
+  'flags',
+  [
+    pytest.param(flags, marks=pytest.mark.long) if '1e30' in flags else flags
+    for flags in MISTAKES
+  ],
+)
 def test_mistakes_get_one_line_and_exit_2(flags, tmp_path):
   workdir = tmp_path / 'run'
   result = run('train', SMOKE, *flags.split(), workdir=workdir, devices=4)

@@ -187,6 +187,22 @@ def test_workdirs_that_exist_are_named_by_what_differs(tmp_path):
   assert (tmp_path / 'out/figures/sweep.png').read_bytes().startswith(b'\x89PNG')
 
 
+def test_rows_are_named_by_how_they_differ_from_the_first(tmp_path):
+  rows = [
+    row(FIRST, padding='zero', downsampling='stride'),
+    row(SECOND, padding='zero', downsampling='blur'),
+    row(SECOND, padding='reflect', downsampling='stride'),
+    row(SECOND, padding='reflect', downsampling='blur'),
+  ]
+  lines = write_report(rows, tmp_path / 'out').text.splitlines()[2:6]
+  assert [line.split(' | ')[0] for line in lines] == [
+    '| 1. padding=zero, downsampling=stride',
+    '| 2. downsampling=blur',
+    '| 3. padding=reflect',
+    '| 4. padding=reflect, downsampling=blur',
+  ]
+
+
 def layer(name, stride, score, skew):
   return {
     'name': name,

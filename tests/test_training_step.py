@@ -67,6 +67,7 @@ def test_steps_give_balanced_poolings_their_randomness():
   assert jax.tree.structure(after) == jax.tree.structure(state)
 
 
+@pytest.mark.long
 def test_four_devices_compute_what_one_does(float64, standard_promotion):
   """BatchNorm, dropout and augmentation see the global batch: float64, 10 steps."""
   (one, losses), (four, _) = (

@@ -87,11 +87,11 @@ def write_report(
     figures.sweep_results(
       [
         {
-          'label': row.label(axis),
+          'label': row.label(axis) if axis else name_of_row,
           'x': row.settings[axis] if axis else None,
           'values': [run[name] for run in row.runs.values()],
         }
-        for row in rows
+        for row, name_of_row in zip(rows, _names(rows), strict=True)
         if row.runs
       ],
       folder / 'figures' / f'sweep{suffix}.png',
@@ -108,15 +108,16 @@ def _table(
   columns = ('', 'parameters', words(metric), *TEST_COLUMNS, 'against',
              'mean symmetry', 'training', 'seeds')  # fmt: skip
   lines: list[Sequence[str]] = [columns]
-  for number, (row, found) in enumerate(zip(rows, comparisons, strict=True), 1):
+  named = zip(_numbered(rows), rows, comparisons, strict=True)
+  for name, row, found in named:
     runs = list(row.runs.values())
     if not runs:
-      lines.append((_name(number, row), *['-'] * (len(columns) - 2), 'failed'))
+      lines.append((name, *['-'] * (len(columns) - 2), 'failed'))
       continue
     symmetries = [run['mean_symmetry'] for run in runs]
     lines.append(
       (
-        _name(number, row),
+        name,
         f'{runs[0]["parameters"]:,}',
         spread([run[metric] for run in runs], _DIGITS),
         *_tested(found),
@@ -132,16 +133,30 @@ def _measure_table(
   rows: Sequence[Row], comparisons: Sequence[Comparison | None], name: str
 ) -> str:
   lines: list[Sequence[str]] = [('', words(name), *TEST_COLUMNS, 'against', 'seeds')]
-  for number, (row, found) in enumerate(zip(rows, comparisons, strict=True), 1):
+  for title, row, found in zip(_numbered(rows), rows, comparisons, strict=True):
     if row.runs:
       values = spread([run[name] for run in row.runs.values()], _DIGITS)
       seeds = str(len(row.runs))
-      lines.append((_name(number, row), values, *_tested(found), seeds))
+      lines.append((title, values, *_tested(found), seeds))
   return markdown(lines)
 
 
-def _name(number: int, row: Row) -> str:
-  return f'{number}. {row.label()}'.rstrip()
+def _numbered(rows: Sequence[Row]) -> list[str]:
+  return [f'{number}. {name}'.rstrip() for number, name in enumerate(_names(rows), 1)]
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
+  """The settings of the first row, and in which of them each other one differs.
+
+  Where the rows lie on lines, each has all of its settings.
+  """
+  first = rows[0].settings
+  if axis_of(rows):
+    return [row.label() for row in rows]
+  return [rows[0].label()] + [
+    row.label(*(key for key, value in row.settings.items() if first.get(key) == value))
+    for row in rows[1:]
+  ]
 
 
 def _tested(found: Comparison | None) -> tuple[str, ...]:
