@@ -22,8 +22,8 @@ def lines(content):
   return draw(content, CAPTION, 'test accuracy', 'data.train_examples')
 
 
-def names(content):
-  return draw(content, CAPTION, 'test accuracy', None)
+def names(content, metric='test accuracy'):
+  return draw(content, CAPTION, metric, None)
 
 
 FIGURES = {
@@ -35,6 +35,8 @@ FIGURES = {
   'one seed': lambda: lines(rows(seeds=1)),
   'two names': lambda: names(rows(numbers=[None])),
   'a name': lambda: names(rows([''], [None], 1)),
+  'a long metric': lambda: names(rows(numbers=[None]), 8 * 'skew of kernels '),
+  'a long metric on a line': lambda: draw(rows(), CAPTION, 6 * 'skew of kernels ', 'x'),
   'long names': lambda: names(rows([20 * f'model.x{i}=a, ' for i in range(9)], [None])),
 }
 

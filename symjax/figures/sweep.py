@@ -1,6 +1,7 @@
 """The results of a sweep: over a swept number, or side by side."""
 
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ LOGARITHMIC = 8  # Times the smallest that the largest number is on a logarithmi
 NAMES = 2.4  # Inches: the width of the names of rows,
 LINE = 0.14  # the height of one line of a name,
 GAP = 0.16  # and what keeps names apart.
+WORDS = 40  # Characters in a line of an axis' label.
 
 
 def sweep_results(
@@ -54,12 +56,12 @@ def draw(
   axes = figure.subplots()
   if axis is None:
     height = _draw_rows(axes, rows)
-    axes.set_xlabel(metric)
+    axes.set_xlabel(textwrap.fill(metric, WORDS))
     axes.grid(axis='x')
     return page.finish(figure, [axes], height, caption)
   handles = _draw_lines(axes, rows)
   axes.set_xlabel(axis)
-  axes.set_ylabel(metric)
+  axes.set_ylabel(textwrap.fill(metric, WORDS))
   axes.grid(axis='y')
   if list(handles) != ['']:
     page.legend_above(figure, handles)
