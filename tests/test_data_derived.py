@@ -130,6 +130,14 @@ def test_made_anew_it_is_the_same_and_with_another_source_another(data_dir, name
   assert len(list((version / 'decoded').glob(f'test-{name}-1-*'))) == 2
 
 
+def test_what_is_seen_of_the_source_tells_two_caches_apart(data_dir):
+  whole = data.load('rotated_mnist', 'test', data_dir).images
+  seen = dict(image_size=(16, 16), center_crop=0.5)
+  assert data.load('rotated_mnist', 'test', data_dir, **seen).image_shape == (16, 16, 3)
+  again = data.load('rotated_mnist', 'test', data_dir).images
+  np.testing.assert_array_equal(again, whole)
+
+
 @pytest.mark.parametrize('name', derived.DERIVED)
 def test_the_note_names_both_sets(data_dir, name):
   note = data.load(name, 'test', data_dir).description

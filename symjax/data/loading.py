@@ -85,7 +85,7 @@ def load(
       task.class_names,
     )
   # By its version, because the code that makes it is not in the fingerprint.
-  leaf = f'{split}-{name}-{recipe.version}'
+  leaf = '-'.join([split, name, str(recipe.version), *sizing.marks])
   arrays = _cached(builder, leaf, lambda: _whole(recipe.make(split, *decoded())))
   description = f'{recipe.description} {description}'
   return Dataset(name, split, *arrays, recipe.num_classes, description)
