@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import io
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from symjax import data
 from symjax.data import builders, derived, folders, prepared
 from symjax.errors import UserError
 
+_MADE_UP = 1000  # Images, where the config does not say how many.
 _FAKE_COUNTS = 10  # Different labels, where made-up images stand in for counts.
 # Of a training split, where only the prepared set would say. No shape depends on it.
 _SUPPOSED_EXAMPLES = 50_000
@@ -70,21 +72,20 @@ def load_splits(
       'data.crop_area=()'
     )
   if group['fake'] and not _is_prepared(group['name'], data_dir):
-    return Splits(
-      *(
-        _stand_in(
-          group['name'], split, group[f'{split}_examples'] or 1000, data_dir, size
-        )
-        for split in ('train', 'test')
-      )
-    )
+    made_up = functools.partial(_stand_in, group, data_dir=data_dir, size=size)
+    return Splits(made_up('train'), made_up('test'))
   places = data_dir, manual_dir
   train: data.Dataset | data.Stream
   if group['stream']:
-    area = tuple(group['crop_area']) if group['crop_area'] else None
-    limit = group['train_examples']
-    center = group['center_crop']
-    train = data.load_stream(group['name'], 'train', *places, size, center, area, limit)
+    train = data.load_stream(
+      group['name'],
+      'train',
+      *places,
+      image_size=size,
+      center_crop=group['center_crop'],
+      crop_area=tuple(group['crop_area'] or ()) or None,
+      limit=group['train_examples'],
+    )
   else:
     train = _limited(group, 'train', *places, size, group['center_crop'])
   return Splits(train, _limited(group, 'test', *places, size, group['center_crop']))
@@ -188,9 +189,8 @@ def _is_prepared(name: str, data_dir: str | None) -> bool:
 
 
 def _stand_in(
-  name: str,
+  group: Mapping[str, Any],
   split: str,
-  num_examples: int,
   data_dir: str | None,
   size: tuple[int, int] | None,
 ) -> data.Dataset:
@@ -198,6 +198,7 @@ def _stand_in(
 
   Those of a segmentation have the size that is asked for, as their labels do.
   """
+  name, num_examples = group['name'], group[f'{split}_examples'] or _MADE_UP
   recipe, source = derived.find(name), derived.source_of(name)
   builder = builders.make_builder(source, folders.data_directory(data_dir))
   task = prepared.labelled(builder.info)
