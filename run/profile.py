@@ -4,7 +4,8 @@
     python -m run.profile --weights=FILE [--weights=FILE2 ...] --out=DIR
 
 Weights are files of PyTorch, safetensors, Keras or NumPy, or workdirs; no framework and
-no knowledge of the network is needed. Several are drawn into one figure.
+no knowledge of the network is needed. Several are drawn into one figure, and their
+strided layers are tested together against the others (`strided.json`).
 """
 
 from absl import flags

@@ -176,15 +176,20 @@ def test_one_file_gives_a_profile_and_figures(resnet, tmp_path, capsys):
   assert 'net.pth: 97 arrays' in capsys.readouterr().out
 
 
-def test_several_files_get_a_folder_each_and_one_figure(resnet, tmp_path):
-  small = {k: a for k, a in resnet.items() if not k.startswith('layer')}
-  write_zip(tmp_path / 'net.pth', small)
-  write_safetensors(tmp_path / 'net.safetensors', small)
+def test_several_files_get_a_folder_each_and_figures_together(resnet, tmp_path, capsys):
+  write_zip(tmp_path / 'net.pth', resnet)
+  write_safetensors(tmp_path / 'net.safetensors', resnet)
   out = tmp_path / 'out'
   profile_weights([tmp_path / 'net.pth', tmp_path / 'net.safetensors'], out)
-  assert (out / 'figures' / 'symmetry_profile.png').exists()
+  for name in ('symmetry_profile', 'kernel_skews'):
+    assert (out / 'figures' / f'{name}.png').exists()
   one, other = ((out / n / 'profile.json').read_text() for n in ('net', 'net-2'))
   assert one == other
+  found = json.loads((out / 'strided.json').read_text())
+  assert found['networks']['net'] == found['networks']['net-2']
+  assert found['networks']['net']['score']['counts'] == [2, 17]
+  assert found['tests']['score']['networks'] == 2
+  assert 'strided layers minus the others, over 2 networks' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

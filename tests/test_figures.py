@@ -281,6 +281,7 @@ def save_all(folder):
     'equivariance_errors': (errors(4),),
     'first_filters': (first_layer([''], 20, 3, 3, 3),),
     'foveation_map': (np.ones((8, 8)),),
+    'kernel_skews': ({'VGG': record()},),
     'mean_kernels': (record(),),
     'segmentations': ([scene], ['road', 'sky'], 'camvid'),
     'size_sweep': (33.0, {'accuracy': [share, share]}, courses, sizes),

@@ -14,6 +14,7 @@ from symjax.statistics import (
   jackknife_interval,
   mean_interval,
   paired_t_test,
+  rank_test,
   share_interval,
   welch_t_test,
 )
@@ -306,6 +307,30 @@ def test_samples_unfit_for_a_test(t_test, first, second, message):
   with pytest.raises(UserError, match=message) as caught:
     t_test(first, second)
   assert '\n' not in str(caught.value)
+
+
+@given(st.lists(st.integers(-50, 50), min_size=2, max_size=7, unique=True), st.data())
+@settings(max_examples=50)
+def test_the_rank_test_counts_all_ways_to_deal_the_ranks(values, data):
+  count = data.draw(st.integers(1, len(values) - 1))
+  first, second = values[:count], values[count:]
+
+  def rank_sum(members):
+    return sum(sorted(values).index(value) for value in members)
+
+  center = count * (len(values) - 1) / 2
+  distance = abs(rank_sum(first) - center)
+  dealt = list(itertools.combinations(values, count))
+  far = sum(abs(rank_sum(members) - center) >= distance for members in dealt)
+  assert rank_test(first, second) == pytest.approx(far / len(dealt))
+  assert rank_test(second, first) == pytest.approx(far / len(dealt))
+
+
+def test_samples_unfit_for_ranks():
+  with pytest.raises(UserError, match='the second sample needs one value or more'):
+    rank_test([1.0], [])
+  with pytest.raises(UserError, match='value 2 of 2 in the first sample is nan'):
+    rank_test([1.0, math.nan], [2.0])
 
 
 def test_pairs_need_samples_of_one_length():

@@ -1,4 +1,4 @@
-"""What a person sees of a run at its end: a table and four figures."""
+"""What a person sees of a run at its end: a table and figures."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 from symjax import figures, symmetry
 from symjax.experiments.report import profile_table
+from symjax.experiments.strided import contrast_line, contrast_strided
 from symjax.nn import Layer, downsampling_marks
 
 
@@ -57,7 +58,7 @@ def present(
   name: str,
   run: str,
 ) -> None:
-  """Prints the table of layers, if there are any, and draws a run's four figures.
+  """Prints the table of layers, if there are any, and draws a run's figures.
 
   Args:
     profile: as in `profile.json`.
@@ -87,7 +88,7 @@ def present_profile(
   name: str,
   source: str,
 ) -> None:
-  """Prints the table of layers, and draws the two figures that weights alone give.
+  """Prints the table of layers, and draws the figures that weights alone give.
 
   Args:
     profile: as in `profile.json`.
@@ -99,6 +100,15 @@ def present_profile(
   """
   if profile['layers']:
     print(profile_table(profile, downsampling))
+  contrasts = contrast_strided(profile)
+  if contrasts:
+    print(contrast_line(contrasts))
+    figures.kernel_skews(
+      {name: profile},
+      folder / 'kernel_skews.png',
+      f'{source}: skew of the mean kernel of every layer, the centroid of its absolute '
+      'weights about its centre.',
+    )
   folder.mkdir(parents=True, exist_ok=True)
   figures.mean_kernels(
     profile,

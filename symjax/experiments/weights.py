@@ -17,6 +17,11 @@ from symjax.experiments.architecture import (
   recognise,
 )
 from symjax.experiments.presentation import kernel_shapes, present_profile
+from symjax.experiments.strided import (
+  compare_over_networks,
+  comparison_line,
+  contrast_strided,
+)
 from symjax.experiments.workdir import Workdir
 
 _LISTED = 5  # Odd arrays named in the summary.
@@ -90,7 +95,8 @@ def profile_weights(
   """Writes profiles and figures of files of weights, and prints their tables.
 
   One file gives `profile.json` and `figures/` in `out`; several give a folder each, of
-  the file's name, and `figures/symmetry_profile.png` with all of them.
+  the file's name, `figures/` with all of them, and `strided.json`: what their strided
+  layers have in common, where the strides of two or more are known.
 
   Args:
     weights: paths, as `symjax.checkpoints.read` takes them.
@@ -111,12 +117,49 @@ def profile_weights(
     records.write_json(own.profile, one.profile)
     present_profile(one.profile, one.shapes, one.marks, own.figures, label, one.source)
   if len(measured) > 1:
-    figures.symmetry_profile(
-      {label: one.profile for label, one in zip(labels, measured, strict=True)},
-      target.figures / 'symmetry_profile.png',
-      'Symmetry of the mean kernel of every layer, beside that of its single kernels '
-      f'and of random ones: {"; ".join(one.source for one in measured)}.',
-    )
+    _present_together(dict(zip(labels, measured, strict=True)), target)
+
+
+def _present_together(measured: Mapping[str, MeasuredWeights], target: Workdir) -> None:
+  """Several networks in one figure, and what their strided layers have in common."""
+  profiles = {label: one.profile for label, one in measured.items()}
+  sources = '; '.join(one.source for one in measured.values())
+  figures.symmetry_profile(
+    profiles,
+    target.figures / 'symmetry_profile.png',
+    'Symmetry of the mean kernel of every layer, beside that of its single kernels '
+    f'and of random ones: {sources}.',
+  )
+  contrasts = {label: contrast_strided(one) for label, one in profiles.items()}
+  known = {label: one for label, one in contrasts.items() if one is not None}
+  if len(known) < 2:
+    return
+  tests = compare_over_networks(list(known.values()))
+  print(comparison_line(tests))
+  records.write_json(
+    target.path / 'strided.json',
+    {
+      'networks': {
+        label: {name: dataclasses.asdict(one) for name, one in contrast.items()}
+        for label, contrast in known.items()
+      },
+      'tests': {
+        name: {
+          'networks': test.counts[0],
+          'mean_difference': test.mean_difference,
+          'interval': test.interval,
+          'p': test.p,
+        }
+        for name, test in tests.items()
+      },
+    },
+  )
+  figures.kernel_skews(
+    {label: profiles[label] for label in known},
+    target.figures / 'kernel_skews.png',
+    'Skew of the mean kernel of every layer, the centroid of its absolute weights '
+    f'about its centre: {sources}.',
+  )
 
 
 def measure_weights(path: Path, layout: str | None = None) -> MeasuredWeights:

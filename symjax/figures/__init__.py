@@ -16,6 +16,7 @@ from symjax.figures.kernels import mean_kernels
 from symjax.figures.profile import symmetry_profile
 from symjax.figures.segmentation import segmentations
 from symjax.figures.size_sweep import size_sweep
+from symjax.figures.skews import kernel_skews
 from symjax.figures.sweep import sweep_results
 from symjax.figures.table2 import table2_courses
 from symjax.figures.trends import trend_lines
@@ -27,6 +28,7 @@ __all__ = [
   'equivariance_errors',
   'first_filters',
   'foveation_map',
+  'kernel_skews',
   'mean_kernels',
   'segmentations',
   'size_sweep',

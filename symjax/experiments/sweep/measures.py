@@ -8,6 +8,7 @@ from typing import Any
 
 from symjax.errors import UserError
 from symjax.experiments.results import Group
+from symjax.experiments.strided import lean
 
 Layer = Mapping[str, Any]
 
@@ -37,11 +38,6 @@ class Measure:
     return statistics.fmean(known) if known else None
 
 
-def _toward_top_left(layer: Layer) -> float | None:
-  """How far the mean kernel leans to the corner where explicit padding is seen."""
-  return -sum(layer['skew']) / math.sqrt(2) if layer['skew'] else None
-
-
 def _skew_length(layer: Layer) -> float | None:
   return math.hypot(*layer['skew']) if layer['skew'] else None
 
@@ -60,8 +56,8 @@ MEASURES: Mapping[str, Measure] = {
   'unstrided_symmetry': Measure(
     'S of the mean kernels of unstrided layers', lambda layer: layer['score'], False
   ),
-  'strided_skew': Measure(_SKEW.format('strided'), _toward_top_left, True),
-  'unstrided_skew': Measure(_SKEW.format('unstrided'), _toward_top_left, False),
+  'strided_skew': Measure(_SKEW.format('strided'), lean, True),
+  'unstrided_skew': Measure(_SKEW.format('unstrided'), lean, False),
   'strided_skew_length': Measure(
     'length of the skew of strided layers (taps)', _skew_length, True
   ),
