@@ -24,6 +24,7 @@ SUMMARY = {
 
 
 PROFILE = {'mean_score': 0.7}
+SINGLE = [{'individual_mean': 0.41}, {'individual_mean': 0.43}]
 
 
 def workdir(folder, seed, layers=None, **summary):
@@ -40,8 +41,8 @@ def workdir(folder, seed, layers=None, **summary):
 
 def test_seeds_share_a_row_with_mean_and_standard_deviation(tmp_path):
   runs = [
-    workdir(tmp_path / 'a', 0, test_accuracy=0.90),
-    workdir(tmp_path / 'b', 1, test_accuracy=0.94),
+    workdir(tmp_path / 'a', 0, SINGLE, test_accuracy=0.90),
+    workdir(tmp_path / 'b', 1, SINGLE, test_accuracy=0.94, mean_symmetry=0.8),
     workdir(tmp_path / 'c', 0, width=1.0),
   ]
   table = results_table(read_groups(runs))
@@ -52,6 +53,11 @@ def test_seeds_share_a_row_with_mean_and_standard_deviation(tmp_path):
   assert 'cifar10: 20,000 / 1,017 (a part of the set)' in first
   assert 'accuracy 0.9000 |' in second
   assert {line.count('|') for line in table.splitlines()} == {9}
+  # Gains of 0.3 and 0.4, and 0.28 and 0.38 above the single kernels.
+  gained, above = (2 * stats.t.sf(mean / 0.05, 1) for mean in (0.35, 0.33))
+  assert '| 0.40 ± 0.00 → 0.75 ± 0.07 ' in first
+  assert f'(p = {gained:.2g}); single kernels 0.42 ± 0.00 (p = {above:.2g}) |' in first
+  assert '| 0.40 → 0.70 |' in second
 
 
 def test_unfinished_runs_are_refused(tmp_path):

@@ -11,6 +11,7 @@ from typing import Any
 from symjax import records
 from symjax.errors import UserError
 from symjax.experiments.workdir import Workdir
+from symjax.statistics import paired_t_test
 
 _COLUMNS = (
   'command',
@@ -66,8 +67,12 @@ def read_groups(workdirs: Sequence[str | Path]) -> list[Group]:
 
 
 def results_table(groups: Sequence[Group]) -> str:
-  """A Markdown table with one row for each config, over its seeds."""
-  rows = [_row(group.summaries) for group in groups]
+  """A Markdown table with one row for each config, over its seeds.
+
+  With several seeds the p values are of paired t tests over them: of the mean kernels'
+  S after training against that before, and against that of the single kernels.
+  """
+  rows = [_row(group) for group in groups]
   return markdown([_COLUMNS, *rows])
 
 
@@ -77,7 +82,8 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
   return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 
-def _row(runs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def _row(group: Group) -> tuple[str, ...]:
+  runs = group.summaries
   first = runs[0]
   test = headline_of(first)
   minutes = spread([run['train_seconds'] / 60 for run in runs], 1)
@@ -87,7 +93,7 @@ def _row(runs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     data_of(first),
     ', '.join(str(run['seed']) for run in runs),
     f'{test.removeprefix("test_")} {spread([run[test] for run in runs], 4)}',
-    _symmetries(runs),
+    _symmetries(group),
     f'{minutes} min, {rate:.0f} images/s',
     ', '.join(dict.fromkeys(run['hardware'] for run in runs)),
     ', '.join(dict.fromkeys(str(run['commit']) for run in runs)),
@@ -106,13 +112,26 @@ def headline_of(summary: Mapping[str, Any]) -> str:
   return next(name for name in summary if name.startswith('test_'))
 
 
-def _symmetries(runs: Sequence[Mapping[str, Any]]) -> str:
+def _symmetries(group: Group) -> str:
   """Mean symmetry before and after training, if the network has convolutions."""
-  before = [run['initial_mean_symmetry'] for run in runs]
-  after = [run['mean_symmetry'] for run in runs]
+  before = [run['initial_mean_symmetry'] for run in group.summaries]
+  after = [run['mean_symmetry'] for run in group.summaries]
   if None in before or None in after:
     return '-'
-  return f'{spread(before, 2)} → {spread(after, 2)}'
+  means = f'{spread(before, 2)} → {spread(after, 2)}'
+  if len(after) < 2:
+    return means
+  singles = [_single_kernels(profile) for profile in group.profiles]
+  gained, above = paired_t_test(after, before).p, paired_t_test(after, singles).p
+  return (
+    f'{means} (p = {gained:.2g}); single kernels {spread(singles, 2)} (p = {above:.2g})'
+  )
+
+
+def _single_kernels(profile: Mapping[str, Any]) -> float:
+  """Mean over layers of the score of their single kernels."""
+  means = [layer['individual_mean'] for layer in profile['layers']]
+  return statistics.fmean(mean for mean in means if mean is not None)
 
 
 def _without_places(command: str) -> str:
