@@ -27,13 +27,17 @@ def main() -> None:
   print(f'\n{comparison_table(groups)}')
   if _FIGURE.value:
     profiles = {name_of(group, groups): mean_profile(group) for group in groups}
-    config, seeds = groups[0].config, len(groups[0].summaries)
+    networks = ' and '.join(
+      dict.fromkeys(
+        f'{group.config["model"]["name"]} on {group.config["data"]["name"]}'
+        for group in groups
+      )
+    )
     figures.symmetry_profile(
       profiles,
       _FIGURE.value,
-      f'{config["model"]["name"]} on {config["data"]["name"]}, means over {seeds} '
-      'seeds: symmetry of the mean kernel of every layer, beside that of its single '
-      'kernels and of random ones.',
+      f'{networks}, means over {len(groups[0].summaries)} seeds: symmetry of the mean '
+      'kernel of every layer, beside that of its single kernels and of random ones.',
     )
 
 

@@ -8,6 +8,8 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.container import BarContainer, ErrorbarContainer
 
 from symjax import figures
@@ -315,6 +317,15 @@ def test_files_are_images_of_the_same_bytes_every_time(tmp_path):
     assert per_metre == (round(150 / 0.0254),)
     assert b'tEXt' not in content and b'tIME' not in content
   assert sorted(os.listdir(tmp_path / 'first')) == sorted(path.name for path in first)
+
+
+@given(st.text('ab_./ 12', max_size=30))
+def test_names_are_broken_after_their_parts_but_not_in_a_number(name):
+  parts = page.NAME_PARTS.findall(name)
+  assert ''.join(parts) == name
+  for left, right in itertools.pairwise(parts):
+    assert left[-1] in '_./ '
+    assert not (left[-1] == '.' and left[-2:-1].isdigit() and right[0].isdigit())
 
 
 def test_global_state_is_left_alone(tmp_path):

@@ -22,7 +22,8 @@ WIDTH = 7.2  # Inches: the text width of a page of paper.
 
 WORDS = re.compile(r'\S+\s*')
 PAIRS = re.compile(r'\S+ \S+\s*')
-NAME_PARTS = re.compile(r'[^\s./_]*[\s./_]+|[^\s./_]+')
+_DECIMAL = r'(?<=\d)\.(?=\d)'  # A number is not broken at its point.
+NAME_PARTS = re.compile(rf'(?:[^\s./_]|{_DECIMAL})+(?:(?!{_DECIMAL})[\s./_])*|[\s./_]+')
 
 
 def new(width: float, **options: Any) -> Figure:
