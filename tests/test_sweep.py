@@ -146,6 +146,22 @@ def test_along_an_axis_rows_at_the_same_value_are_compared():
   assert [one and one.against for one in compare(alone)] == [None, 0, 0]
 
 
+def test_conditions_changed_one_at_a_time_are_compared_with_the_first():
+  changed = [
+    dict(flip=False, width=2),
+    dict(flip=True, width=1),
+    dict(flip=True, width=4),
+  ]
+  rows = [row(FIRST, flip=True, width=2), *(row(SECOND, **one) for one in changed)]
+  assert axis_of(rows) is None
+  assert [one and one.against for one in compare(rows)] == [None, 0, 0, 0]
+
+
+def test_a_grid_with_a_gap_still_has_its_axis():
+  rows = [row(FIRST, net=net, size=n) for net in 'ab' for n in (100, 300, 1000)]
+  assert axis_of(rows[:-1]) == 'size'
+
+
 @pytest.mark.parametrize('values', [(1, 2), ('x', 'y', 'z'), (True, False, 3)])
 def test_few_values_and_words_are_no_axis(values):
   assert axis_of([row(FIRST, key=value) for value in values]) is None

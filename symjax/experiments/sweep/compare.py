@@ -1,5 +1,6 @@
 """Which rows of a sweep differ: paired t tests, corrected for their number."""
 
+import collections
 import dataclasses
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -88,11 +89,19 @@ def metric_of(rows: Sequence[Row]) -> str:
 
 
 def axis_of(rows: Sequence[Row]) -> str | None:
-  """The first key with three numbers or more: the x axis of the figure."""
+  """The first key with three numbers or more, along which all rows lie on lines.
+
+  It is the x axis of the figure. A key in which few rows differ from the first, as an
+  ablation's do, is none: a row that shares its other settings with no other row is a
+  point, not a line.
+  """
   for key in rows[0].settings:
-    values = {row.settings[key] for row in rows if _is_number(row.settings[key])}
-    if len(values) >= _AXIS_VALUES and all(
-      _is_number(row.settings[key]) for row in rows
+    values = [row.settings[key] for row in rows]
+    lines = collections.Counter(row.label(key) for row in rows)
+    if (
+      all(map(_is_number, values))
+      and len(set(values)) >= _AXIS_VALUES
+      and min(lines.values()) > 1
     ):
       return key
   return None
