@@ -4,8 +4,8 @@
     python -m run.profile --weights=FILE [--weights=FILE2 ...] --out=DIR
 
 Weights are files of PyTorch, safetensors, Keras or NumPy, or workdirs; no framework and
-no knowledge of the network is needed. Several are drawn into one figure, and their
-strided layers are tested together against the others (`strided.json`).
+no knowledge of the network is needed. Several are drawn together, and where they have
+strided layers, these are tested against their other layers (`strided.json`).
 """
 
 from absl import flags

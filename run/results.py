@@ -11,7 +11,7 @@ from absl import flags
 from run import command
 from symjax import figures
 from symjax.experiments.comparison import comparison_table, mean_profile, name_of
-from symjax.experiments.results import read_groups, results_table
+from symjax.experiments.results import P_VALUES, read_groups, results_table
 
 _WORKDIRS = flags.DEFINE_list('workdirs', None, 'of run.train', required=True)
 _COMPARE = flags.DEFINE_bool('compare', False, 'the second config with the first')
@@ -22,6 +22,8 @@ def main() -> None:
   """Prints the tables, and draws the figure."""
   groups = read_groups(_WORKDIRS.value)
   print(results_table(groups))
+  if any(len(group.summaries) > 1 for group in groups):
+    print(f'\n{P_VALUES}')
   if not _COMPARE.value:
     return
   print(f'\n{comparison_table(groups)}')
@@ -33,11 +35,13 @@ def main() -> None:
         for group in groups
       )
     )
+    counts = dict.fromkeys(str(len(group.summaries)) for group in groups)
+    seeds = ' and '.join(counts)
     figures.symmetry_profile(
       profiles,
       _FIGURE.value,
-      f'{networks}, means over {len(groups[0].summaries)} seeds: symmetry of the mean '
-      'kernel of every layer, beside that of its single kernels and of random ones.',
+      f'{networks}, means over {seeds} seeds: symmetry of the mean kernel of every '
+      'layer, beside that of its single kernels and of random ones.',
     )
 
 

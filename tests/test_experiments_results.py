@@ -24,7 +24,11 @@ SUMMARY = {
 
 
 PROFILE = {'mean_score': 0.7}
-SINGLE = [{'individual_mean': 0.41}, {'individual_mean': 0.43}]
+SINGLE = [
+  {'score': 0.5, 'individual_mean': 0.41},
+  {'score': 0.9, 'individual_mean': 0.43},
+  {'score': None, 'individual_mean': 0.9},
+]
 
 
 def workdir(folder, seed, layers=None, **summary):
@@ -58,6 +62,11 @@ def test_seeds_share_a_row_with_mean_and_standard_deviation(tmp_path):
   assert '| 0.40 ± 0.00 → 0.75 ± 0.07 ' in first
   assert f'(p = {gained:.2g}); single kernels 0.42 ± 0.00 (p = {above:.2g}) |' in first
   assert '| 0.40 → 0.70 |' in second
+
+
+def test_a_seed_that_is_there_twice_is_no_evidence(tmp_path):
+  runs = [workdir(tmp_path / name, 0, SINGLE) for name in 'ab']
+  assert '| 0.40 ± 0.00 → 0.70 ± 0.00 |' in results_table(read_groups(runs))
 
 
 def test_unfinished_runs_are_refused(tmp_path):

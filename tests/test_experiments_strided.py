@@ -1,5 +1,6 @@
 """Strided layers against the others of their network."""
 
+import dataclasses
 import math
 import pathlib
 
@@ -9,12 +10,12 @@ import pytest
 from symjax import symmetry
 from symjax.experiments.strided import (
   compare_over_networks,
+  comparison_line,
   contrast_line,
   contrast_strided,
   lean,
 )
 from symjax.experiments.weights import measure_weights
-from symjax.statistics import paired_t_test
 
 REAL = pathlib.Path(__file__).parents[2] / 'shared' / 'data' / 'weights'
 
@@ -59,7 +60,7 @@ def test_a_contrast_is_of_means_over_layers():
   assert found.counts == (2, 3)
   assert found.strided == pytest.approx((scores[1] + scores[3]) / 2)
   assert found.others == pytest.approx((scores[0] + scores[2] + scores[4]) / 3)
-  assert 'strided layers against the others (2 and 3): S ' in contrast_line(
+  assert 'strided 3x3 layers against the others (2 and 3): S ' in contrast_line(
     contrast_strided(content)
   )
 
@@ -78,14 +79,51 @@ def test_without_both_kinds_of_layers_there_is_no_contrast():
   assert contrast_strided({'layers': strided}) is None
 
 
-def test_networks_are_the_pairs_of_the_test_over_networks():
+def test_layers_of_another_kernel_size_are_left_out():
+  # Random kernels of 7x7 score lower and may lean further than those of 3x3.
+  content = profile(0)
+  rng = np.random.default_rng(1)
+  (large,) = symmetry.profile(
+    {'stem': rng.standard_normal((7, 7, 3, 8))}, strides={'stem': 2}
+  ).to_json()['layers']
+  mixed = {'layers': [large, *content['layers']]}
+  assert contrast_strided(mixed) == contrast_strided(content)
+  assert contrast_strided({'layers': [large, content['layers'][0]]}) is None
+
+
+def test_p_is_the_share_of_ways_to_deal_the_layers():
+  def layer(stride, score, skew):
+    return {'kernel': [3, 3], 'stride': stride, 'score': score, 'skew': [skew, skew]}
+
+  strided = [layer(2, 0.9, -0.4), layer(2, 0.8, -0.5)]
+  others = [layer(1, 0.1 * i, 0.1 * i) for i in range(3)]
+  found = contrast_strided({'layers': strided + others})
+  for one in found.values():  # Two of five on one side, or on the other.
+    assert one.p == pytest.approx(2 / math.comb(5, 2))
+  assert contrast_line(found) == (
+    'strided 3x3 layers against the others (2 and 3): S 0.850 and 0.100, p = 0.2; '
+    'lean to the top left +0.64 and -0.14 taps, p = 0.2 (rank tests over layers)'
+  )
+
+
+def test_networks_with_the_strides_swapped_differ_the_other_way():
   contrasts = [contrast_strided(profile(seed)) for seed in range(4)]
-  found = compare_over_networks(contrasts)
+  swapped = [
+    {
+      name: dataclasses.replace(one, strided=one.others, others=one.strided)
+      for name, one in contrast.items()
+    }
+    for contrast in contrasts
+  ]
+  found, other = compare_over_networks(contrasts), compare_over_networks(swapped)
   for name in ('score', 'lean'):
-    expected = paired_t_test(
-      [one[name].strided for one in contrasts], [one[name].others for one in contrasts]
-    )
-    assert found[name] == expected
+    differences = [one[name].strided - one[name].others for one in contrasts]
+    assert found[name].mean_difference == pytest.approx(np.mean(differences))
+    assert other[name].mean_difference == pytest.approx(-np.mean(differences))
+    assert other[name].p == pytest.approx(found[name].p)
+  line = comparison_line(found, ['a', 'b', 'c', 'd'])
+  assert f'4 networks (a, b, c, d): S {found["score"].mean_difference:+.3f} ' in line
+  assert f'top left {found["lean"].mean_difference:+.2f} taps' in line
 
 
 @pytest.mark.skipif(not REAL.exists(), reason='the real weights are not at hand')

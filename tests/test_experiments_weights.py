@@ -177,19 +177,32 @@ def test_one_file_gives_a_profile_and_figures(resnet, tmp_path, capsys):
 
 
 def test_several_files_get_a_folder_each_and_figures_together(resnet, tmp_path, capsys):
-  write_zip(tmp_path / 'net.pth', resnet)
-  write_safetensors(tmp_path / 'net.safetensors', resnet)
+  rng = np.random.default_rng(1)
+  other = {k: rng.permuted(a).astype(np.float32) for k, a in resnet.items()}
+  stranger = {'net.0.weight': resnet['conv1.weight']}
+  paths = [tmp_path / name for name in ('net.pth', 'net.npz', 'stranger.npz')]
+  write_zip(paths[0], resnet)
+  np.savez(paths[1], **other)
+  np.savez(paths[2], **stranger)
   out = tmp_path / 'out'
-  profile_weights([tmp_path / 'net.pth', tmp_path / 'net.safetensors'], out)
+  profile_weights(paths, out)
   for name in ('symmetry_profile', 'kernel_skews'):
     assert (out / 'figures' / f'{name}.png').exists()
-  one, other = ((out / n / 'profile.json').read_text() for n in ('net', 'net-2'))
-  assert one == other
+  assert (out / 'stranger' / 'profile.json').exists()
   found = json.loads((out / 'strided.json').read_text())
-  assert found['networks']['net'] == found['networks']['net-2']
+  assert list(found['networks']) == ['net', 'net-2']
   assert found['networks']['net']['score']['counts'] == [2, 17]
   assert found['tests']['score']['networks'] == 2
-  assert 'strided layers minus the others, over 2 networks' in capsys.readouterr().out
+  assert (
+    'layers minus the others, over 2 networks (net, net-2)' in capsys.readouterr().out
+  )
+  # The same network in two formats is one, and what stands there is of other networks.
+  write_safetensors(tmp_path / 'again.safetensors', resnet)
+  profile_weights([paths[0], tmp_path / 'again.safetensors'], out)
+  one, copy = ((out / name / 'profile.json').read_text() for name in ('net', 'again'))
+  assert one == copy
+  assert not (out / 'strided.json').exists()
+  assert not (out / 'figures' / 'kernel_skews.png').exists()
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,9 @@ def test_conditions_changed_one_at_a_time_are_compared_with_the_first():
 def test_a_grid_with_a_gap_still_has_its_axis():
   rows = [row(FIRST, net=net, size=n) for net in 'ab' for n in (100, 300, 1000)]
   assert axis_of(rows[:-1]) == 'size'
+  first, *_, last = rows = [*rows[:3], rows[4]]
+  assert first.settings['net'] != last.settings['net']
+  assert [one and one.against for one in compare(rows)] == [None, None, None, 1]
 
 
 @pytest.mark.parametrize('values', [(1, 2), ('x', 'y', 'z'), (True, False, 3)])

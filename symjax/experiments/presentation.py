@@ -90,6 +90,8 @@ def present_profile(
 ) -> None:
   """Prints the table of layers, and draws the figures that weights alone give.
 
+  Where there are strided layers and others, they are compared in a line and a figure.
+
   Args:
     profile: as in `profile.json`.
     shapes: (N, C, H, W) of every layer.
@@ -101,6 +103,7 @@ def present_profile(
   if profile['layers']:
     print(profile_table(profile, downsampling))
   contrasts = contrast_strided(profile)
+  (folder / 'kernel_skews.png').unlink(missing_ok=True)  # Of an earlier network.
   if contrasts:
     print(contrast_line(contrasts))
     figures.kernel_skews(

@@ -25,6 +25,12 @@ _COLUMNS = (
 )
 
 
+P_VALUES = (
+  'p: paired t tests over seeds, not corrected for their number, of the mean symmetry '
+  'after training against that before, and against that of the single kernels.'
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Group:
   """Finished runs that differ in nothing but the seed.
@@ -69,8 +75,7 @@ def read_groups(workdirs: Sequence[str | Path]) -> list[Group]:
 def results_table(groups: Sequence[Group]) -> str:
   """A Markdown table with one row for each config, over its seeds.
 
-  With several seeds the p values are of paired t tests over them: of the mean kernels'
-  S after training against that before, and against that of the single kernels.
+  Its p values are those of `P_VALUES`.
   """
   rows = [_row(group) for group in groups]
   return markdown([_COLUMNS, *rows])
@@ -119,8 +124,8 @@ def _symmetries(group: Group) -> str:
   if None in before or None in after:
     return '-'
   means = f'{spread(before, 2)} → {spread(after, 2)}'
-  if len(after) < 2:
-    return means
+  if len({run['seed'] for run in group.summaries}) < max(2, len(after)):
+    return means  # One seed, or one twice: nothing to test.
   singles = [_single_kernels(profile) for profile in group.profiles]
   gained, above = paired_t_test(after, before).p, paired_t_test(after, singles).p
   return (
@@ -129,9 +134,12 @@ def _symmetries(group: Group) -> str:
 
 
 def _single_kernels(profile: Mapping[str, Any]) -> float:
-  """Mean over layers of the score of their single kernels."""
-  means = [layer['individual_mean'] for layer in profile['layers']]
-  return statistics.fmean(mean for mean in means if mean is not None)
+  """Mean of the score of single kernels, over the layers whose mean kernel has one."""
+  return statistics.fmean(
+    layer['individual_mean']
+    for layer in profile['layers']
+    if layer['score'] is not None
+  )
 
 
 def _without_places(command: str) -> str:

@@ -4,6 +4,7 @@ Source: Alsallakh et al., "On symmetries in convolutional weights", section 3, F
 strided layer that reads padding on one side only has a skewed mean kernel.
 """
 
+import collections
 import dataclasses
 import math
 import statistics
@@ -24,6 +25,7 @@ def lean(layer: Layer) -> float | None:
   return -sum(layer['skew']) / math.sqrt(2) if layer['skew'] else None
 
 
+# S of the mean kernel (1 = fully symmetric), and the lean in taps.
 QUANTITIES: Mapping[str, Callable[[Layer], float | None]] = {
   'score': lambda layer: layer['score'],
   'lean': lean,
@@ -35,12 +37,14 @@ class Contrast:
   """A quantity of the strided layers of one network against that of its others.
 
   Attributes:
+    kernel: (h, w) in taps, of all these layers.
     counts: how many strided layers have it, and how many others.
     strided: its mean over the strided layers.
     others: its mean over the others.
     p: two-sided, of Mann and Whitney's test, each layer taken for an independent one.
   """
 
+  kernel: tuple[int, int]
   counts: tuple[int, int]
   strided: float
   others: float
@@ -50,13 +54,24 @@ class Contrast:
 def contrast_strided(profile: Mapping[str, Any]) -> dict[str, Contrast] | None:
   """`score` and `lean` of the strided layers of a network against its other layers.
 
+  Of one kernel size, the commonest among the strided layers: random kernels of other
+  sizes have another S, and can lean further.
+
   Args:
     profile: `profile.json`; layers of unknown stride are left out.
 
   Returns:
-    quantity -> contrast; None without a strided layer, or without another one.
+    quantity -> contrast; None without a strided layer, or without another one of its
+    kernel size.
   """
-  layers = [layer for layer in profile['layers'] if layer['stride'] is not None]
+  known = [layer for layer in profile['layers'] if layer['stride'] is not None]
+  sizes = collections.Counter(
+    tuple(layer['kernel']) for layer in known if layer['stride'] > 1
+  )
+  if not sizes:
+    return None
+  ((kernel, _),) = sizes.most_common(1)
+  layers = [layer for layer in known if tuple(layer['kernel']) == kernel]
   found = {}
   for name, quantity in QUANTITIES.items():
     strided, others = (
@@ -70,6 +85,7 @@ def contrast_strided(profile: Mapping[str, Any]) -> dict[str, Contrast] | None:
     if not strided or not others:
       return None
     found[name] = Contrast(
+      kernel=kernel,
       counts=(len(strided), len(others)),
       strided=statistics.fmean(strided),
       others=statistics.fmean(others),
@@ -88,6 +104,9 @@ def compare_over_networks(
 
   Returns:
     quantity -> paired t test over networks, strided minus others.
+
+  Raises:
+    UserError: fewer than two networks.
   """
   return {
     name: paired_t_test(
@@ -101,19 +120,21 @@ def contrast_line(contrasts: Mapping[str, Contrast]) -> str:
   """What a person reads of one network."""
   score, leaning = contrasts['score'], contrasts['lean']
   strided, others = score.counts
+  size = 'x'.join(map(str, score.kernel))
   return (
-    f'strided layers against the others ({strided} and {others}): '
+    f'strided {size} layers against the others ({strided} and {others}): '
     f'S {score.strided:.3f} and {score.others:.3f}, p = {score.p:.2g}; '
     f'lean to the top left {leaning.strided:+.2f} and {leaning.others:+.2f} taps, '
     f'p = {leaning.p:.2g} (rank tests over layers)'
   )
 
 
-def comparison_line(tests: Mapping[str, TTest]) -> str:
-  """What a person reads of several networks."""
+def comparison_line(tests: Mapping[str, TTest], names: Sequence[str]) -> str:
+  """What a person reads of several networks, which are named."""
   score, leaning = tests['score'], tests['lean']
   return (
-    f'strided layers minus the others, over {score.counts[0]} networks: '
+    f'strided layers minus the others, over {len(names)} networks '
+    f'({", ".join(names)}): '
     f'S {_difference(score, "+.3f", "")}; lean to the top left '
     f'{_difference(leaning, "+.2f", " taps")} (paired t tests)'
   )

@@ -18,6 +18,7 @@ from symjax.experiments.architecture import (
 )
 from symjax.experiments.presentation import kernel_shapes, present_profile
 from symjax.experiments.strided import (
+  Contrast,
   compare_over_networks,
   comparison_line,
   contrast_strided,
@@ -95,8 +96,8 @@ def profile_weights(
   """Writes profiles and figures of files of weights, and prints their tables.
 
   One file gives `profile.json` and `figures/` in `out`; several give a folder each, of
-  the file's name, `figures/` with all of them, and `strided.json`: what their strided
-  layers have in common, where the strides of two or more are known.
+  the file's name, `figures/` with all of them, and `strided.json`: what the strided
+  layers have in common of those networks that have some, if there are two or more.
 
   Args:
     weights: paths, as `symjax.checkpoints.read` takes them.
@@ -130,18 +131,30 @@ def _present_together(measured: Mapping[str, MeasuredWeights], target: Workdir) 
     'Symmetry of the mean kernel of every layer, beside that of its single kernels '
     f'and of random ones: {sources}.',
   )
-  contrasts = {label: contrast_strided(one) for label, one in profiles.items()}
-  known = {label: one for label, one in contrasts.items() if one is not None}
-  if len(known) < 2:
+  _present_strided(measured, target)
+
+
+def _present_strided(measured: Mapping[str, MeasuredWeights], target: Workdir) -> None:
+  """What the strided layers of the networks have in common, if two have such layers."""
+  record, figure = target.path / 'strided.json', target.figures / 'kernel_skews.png'
+  record.unlink(missing_ok=True)  # Of other networks, of an earlier call.
+  figure.unlink(missing_ok=True)
+  contrasts: dict[str, dict[str, Contrast]] = {}
+  for label, one in measured.items():
+    contrast = contrast_strided(one.profile)
+    # A network that is given twice, as in two formats, is one network.
+    if contrast is not None and contrast not in contrasts.values():
+      contrasts[label] = contrast
+  if len(contrasts) < 2:
     return
-  tests = compare_over_networks(list(known.values()))
-  print(comparison_line(tests))
+  tests = compare_over_networks(list(contrasts.values()))
+  print(comparison_line(tests, list(contrasts)))
   records.write_json(
-    target.path / 'strided.json',
+    record,
     {
       'networks': {
         label: {name: dataclasses.asdict(one) for name, one in contrast.items()}
-        for label, contrast in known.items()
+        for label, contrast in contrasts.items()
       },
       'tests': {
         name: {
@@ -154,9 +167,10 @@ def _present_together(measured: Mapping[str, MeasuredWeights], target: Workdir) 
       },
     },
   )
+  sources = '; '.join(measured[label].source for label in contrasts)
   figures.kernel_skews(
-    {label: profiles[label] for label in known},
-    target.figures / 'kernel_skews.png',
+    {label: measured[label].profile for label in contrasts},
+    figure,
     'Skew of the mean kernel of every layer, the centroid of its absolute weights '
     f'about its centre: {sources}.',
   )
@@ -239,11 +253,12 @@ def find_folding(
 
 
 def _labels(paths: Sequence[Path]) -> list[str]:
-  """A name for each file that no other has: its stem, with a number where need be."""
+  """A name for each that no other has: a file's stem, a folder's name, and a number."""
   labels: list[str] = []
   for path in paths:
-    label, number = path.stem or path.name, 2
+    name = path.name if path.is_dir() else path.stem
+    label, number = name, 2
     while label in labels:
-      label, number = f'{path.stem}-{number}', number + 1
+      label, number = f'{name}-{number}', number + 1
     labels.append(label)
   return labels

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from symjax.figures import page, style
 
-SIDE = 3.6  # Inches of the square panel.
+SIDE = 3.6  # Inches of height that the square panel may take.
 
 
 def kernel_skews(

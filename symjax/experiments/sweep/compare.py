@@ -89,20 +89,18 @@ def metric_of(rows: Sequence[Row]) -> str:
 
 
 def axis_of(rows: Sequence[Row]) -> str | None:
-  """The first key with three numbers or more, along which all rows lie on lines.
+  """The first key with three numbers or more: the x axis of the figure.
 
-  It is the x axis of the figure. A key in which few rows differ from the first, as an
-  ablation's do, is none: a row that shares its other settings with no other row is a
-  point, not a line.
+  A key is none where rows change one thing at a time: where those that share their
+  other settings with no row all have the first row's value.
   """
   for key in rows[0].settings:
     values = [row.settings[key] for row in rows]
+    if not all(map(_is_number, values)) or len(set(values)) < _AXIS_VALUES:
+      continue
     lines = collections.Counter(row.label(key) for row in rows)
-    if (
-      all(map(_is_number, values))
-      and len(set(values)) >= _AXIS_VALUES
-      and min(lines.values()) > 1
-    ):
+    alone = {row.settings[key] for row in rows if lines[row.label(key)] == 1}
+    if alone != {values[0]}:
       return key
   return None
 
