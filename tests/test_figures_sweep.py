@@ -79,8 +79,9 @@ def test_without_an_axis_rows_stand_from_top_to_bottom():
   [axes] = figure.axes
   labels = [label.get_text().replace('\n', '') for label in axes.get_yticklabels()]
   assert labels == list(NETS) and axes.yaxis_inverted()
-  for place, (drawn, row) in enumerate(zip(errorbars(figure), content, strict=True)):
-    line, _, _ = drawn
+  places = axes.get_yticks()
+  assert (np.diff(places) > 0).all()
+  for place, (line, _, _), row in zip(places, errorbars(figure), content, strict=True):
     assert line.get_xydata() == pytest.approx(
       np.array([[np.mean(row['values']), place]])
     )

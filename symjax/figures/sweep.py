@@ -91,21 +91,23 @@ def _draw_lines(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]
 
 def _draw_rows(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> float:
   """Draws the rows from top to bottom; returns the inches that their names take."""
-  for place, (row, color) in enumerate(
-    zip(rows, style.distinct(len(rows)), strict=True)
-  ):
+  names = [
+    page.wrap(row['label'] or 'all runs', NAMES, style.SMALL, page.NAME_PARTS)
+    for row in rows
+  ]
+  # The y axis is in inches, so that each row is as high as its name.
+  heights = np.array([GAP + LINE * (1 + name.count('\n')) for name in names])
+  places = np.cumsum(heights) - heights / 2
+  colors = style.distinct(len(rows))
+  for row, place, color in zip(rows, places, colors, strict=True):
     _dots(axes, row['values'], np.full(len(row['values']), place), color)
     mean, std = _moments(row['values'])
     axes.errorbar(
       mean, place, xerr=std, color=color, marker='o', markersize=4.5, capsize=2.5
     )
-  names = [
-    page.wrap(row['label'] or 'all runs', NAMES, style.SMALL, page.NAME_PARTS)
-    for row in rows
-  ]
-  axes.set_yticks(range(len(rows)), names)
-  axes.set_ylim(len(rows) - 0.5, -0.5)
-  return len(rows) * (GAP + LINE * max(1 + name.count('\n') for name in names))
+  axes.set_yticks(places, names)
+  axes.set_ylim(heights.sum(), 0)
+  return float(heights.sum())
 
 
 def _dots(axes: Axes, x: Any, y: Any, color: Any) -> None:
