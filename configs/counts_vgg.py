@@ -2,8 +2,8 @@
 
 The network of `digits_vgg.py` with one output: the number of heads, 0 to 9. "On
 symmetries in convolutional weights" finds no highly symmetric filters after such a
-training (Fig. 3, middle). `:classes` is the twin to compare with: the same images, network and
-recipe, and the count as one of ten classes.
+training (Fig. 3, middle). `:classes` is the twin to compare with: the same images,
+network and recipe, and the count as one of ten classes.
 
     python -m run.train --config=configs/counts_vgg.py
     python -m run.train --config=configs/counts_vgg.py:classes
