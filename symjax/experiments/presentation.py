@@ -7,7 +7,7 @@ from typing import Any
 
 from symjax import figures, symmetry
 from symjax.experiments.report import profile_table
-from symjax.experiments.strided import contrast_line, contrast_strided
+from symjax.experiments.strided_presentation import present_strided
 from symjax.nn import Layer, downsampling_marks
 
 
@@ -102,16 +102,7 @@ def present_profile(
   """
   if profile['layers']:
     print(profile_table(profile, downsampling))
-  contrasts = contrast_strided(profile)
-  (folder / 'kernel_skews.png').unlink(missing_ok=True)  # Of an earlier network.
-  if contrasts:
-    print(contrast_line(contrasts))
-    figures.kernel_skews(
-      {name: profile},
-      folder / 'kernel_skews.png',
-      f'{source}: skew of the mean kernel of every layer, the centroid of its absolute '
-      'weights about its centre.',
-    )
+  present_strided(profile, folder, name, source)
   folder.mkdir(parents=True, exist_ok=True)
   figures.mean_kernels(
     profile,

@@ -17,12 +17,7 @@ from symjax.experiments.architecture import (
   recognise,
 )
 from symjax.experiments.presentation import kernel_shapes, present_profile
-from symjax.experiments.strided import (
-  Contrast,
-  compare_over_networks,
-  comparison_line,
-  contrast_strided,
-)
+from symjax.experiments.strided_presentation import present_strided_together
 from symjax.experiments.workdir import Workdir
 
 _LISTED = 5  # Odd arrays named in the summary.
@@ -124,56 +119,14 @@ def profile_weights(
 def _present_together(measured: Mapping[str, MeasuredWeights], target: Workdir) -> None:
   """Several networks in one figure, and what their strided layers have in common."""
   profiles = {label: one.profile for label, one in measured.items()}
-  sources = '; '.join(one.source for one in measured.values())
+  sources = {label: one.source for label, one in measured.items()}
   figures.symmetry_profile(
     profiles,
     target.figures / 'symmetry_profile.png',
     'Symmetry of the mean kernel of every layer, beside that of its single kernels '
-    f'and of random ones: {sources}.',
+    f'and of random ones: {"; ".join(sources.values())}.',
   )
-  _present_strided(measured, target)
-
-
-def _present_strided(measured: Mapping[str, MeasuredWeights], target: Workdir) -> None:
-  """What the strided layers of the networks have in common, if two have such layers."""
-  record, figure = target.path / 'strided.json', target.figures / 'kernel_skews.png'
-  record.unlink(missing_ok=True)  # Of other networks, of an earlier call.
-  figure.unlink(missing_ok=True)
-  contrasts: dict[str, dict[str, Contrast]] = {}
-  for label, one in measured.items():
-    contrast = contrast_strided(one.profile)
-    # A network that is given twice, as in two formats, is one network.
-    if contrast is not None and contrast not in contrasts.values():
-      contrasts[label] = contrast
-  if len(contrasts) < 2:
-    return
-  tests = compare_over_networks(list(contrasts.values()))
-  print(comparison_line(tests, list(contrasts)))
-  records.write_json(
-    record,
-    {
-      'networks': {
-        label: {name: dataclasses.asdict(one) for name, one in contrast.items()}
-        for label, contrast in contrasts.items()
-      },
-      'tests': {
-        name: {
-          'networks': test.counts[0],
-          'mean_difference': test.mean_difference,
-          'interval': test.interval,
-          'p': test.p,
-        }
-        for name, test in tests.items()
-      },
-    },
-  )
-  sources = '; '.join(measured[label].source for label in contrasts)
-  figures.kernel_skews(
-    {label: measured[label].profile for label in contrasts},
-    figure,
-    'Skew of the mean kernel of every layer, the centroid of its absolute weights '
-    f'about its centre: {sources}.',
-  )
+  present_strided_together(profiles, sources, target.path, target.figures)
 
 
 def measure_weights(path: Path, layout: str | None = None) -> MeasuredWeights:
