@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from symjax import figures, records
-from symjax.experiments.benchmark.calibration import draw_arguments, time_pass
+from symjax.experiments.benchmark.calibration import (
+  compile_pass,
+  draw_arguments,
+  shortest_time,
+)
 from symjax.experiments.provenance import provenance
 from symjax.nn.conv.problem import Problem
 from symjax.nn.window import Window
@@ -132,7 +136,7 @@ def _measure(setting: Setting, kernels: Sequence[int]) -> Iterator[dict[str, Any
       return
     arguments = draw_arguments(problem, 'forward')
     direct, fft = (
-      time_pass(problem, 'forward', algorithm, arguments, math.inf)
+      shortest_time(compile_pass(problem, 'forward', algorithm, arguments), math.inf)
       for algorithm in (_DIRECT, _FFT)
     )
     wins = wins + 1 if fft < direct else 0

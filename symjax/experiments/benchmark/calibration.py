@@ -1,8 +1,10 @@
 """How long the algorithms of convolution take on this machine."""
 
 import math
+import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +17,12 @@ from symjax.nn.conv.problem import Problem
 from symjax.nn.window import Window
 from symjax.progress import progress
 
-_BATCHES = (8, 16, 32, 64, 128)
-_SIDES = (1, 2, 4, 8, 16, 32, 64)
+_BATCHES = (4, 8, 16, 32, 64, 128)
+_LARGEST_SIDE = 96  # Sides of maps are uniform in their logarithm up to here.
 _CHANNELS = (1, 3, 8, 16, 32, 64, 128, 256, 512)
 _KERNELS = (1, 3, 3, 3, 3, 5, 7)
 _STRIDES = (1, 1, 1, 2)
-_MULTIPLICATIONS = (2e7, 1e9)  # Fewer are left to XLA, more take too long.
+_MULTIPLICATIONS = (2e7, 2.5e9)  # Fewer are left to XLA, more take too long.
 _SECONDS = 0.1  # For the repetitions of one time.
 _HOPELESS = 4  # Times as slow as the best so far: one repetition will do.
 _SMALLEST_FFT = 5  # Taps.
@@ -44,9 +46,8 @@ def random_problems(count: int, seed: int) -> list[Problem]:
   rng = np.random.default_rng(seed)
   problems: list[Problem] = []
   while len(problems) < count:
-    side, taps, stride = (
-      int(rng.choice(values)) for values in (_SIDES, _KERNELS, _STRIDES)
-    )
+    side = round(math.exp(rng.uniform(0, math.log(_LARGEST_SIDE))))
+    taps, stride = (int(rng.choice(values)) for values in (_KERNELS, _STRIDES))
     batch, channels, features = (
       int(rng.choice(values)) for values in (_BATCHES, _CHANNELS, _CHANNELS[3:])
     )
@@ -97,14 +98,24 @@ def make_problem(
 
 def measure(problem: Problem) -> Iterator[Measurement]:
   """The times of the three passes, by all algorithms that can do them."""
+  arguments = {name: draw_arguments(problem, name) for name in PASSES}
+  passes = [
+    (name, algorithm)
+    for name in PASSES
+    for algorithm, module in ALGORITHMS.items()
+    if module.supports(problem) and not _hopeless(algorithm, problem)
+  ]
+  # Most of the time goes into compiling, which a core does by itself.
+  with ThreadPoolExecutor(os.cpu_count()) as pool:
+    compiled = pool.map(
+      lambda key: compile_pass(problem, key[0], key[1], arguments[key[0]]), passes
+    )
+  seconds: dict[str, dict[str, float]] = {name: {} for name in PASSES}
+  for (name, algorithm), work in zip(passes, compiled, strict=True):
+    best = min(seconds[name].values(), default=math.inf)
+    seconds[name][algorithm] = shortest_time(work, best)
   for name in PASSES:
-    arguments = draw_arguments(problem, name)
-    seconds: dict[str, float] = {}
-    for algorithm, module in ALGORITHMS.items():
-      if module.supports(problem) and not _hopeless(algorithm, problem):
-        best = min(seconds.values(), default=math.inf)
-        seconds[algorithm] = time_pass(problem, name, algorithm, arguments, best)
-    yield Measurement(name, problem, seconds)
+    yield Measurement(name, problem, seconds[name])
 
 
 def _hopeless(algorithm: str, problem: Problem) -> bool:
@@ -132,25 +143,29 @@ def draw_arguments(problem: Problem, name: str) -> tuple[jax.Array, jax.Array]:
   return one, other
 
 
-def time_pass(
+def compile_pass(
   problem: Problem,
   name: str,
   algorithm: str,
   arguments: tuple[jax.Array, jax.Array],
-  best: float,
-) -> float:
-  """Seconds that a pass takes by an algorithm.
+) -> Callable[[], jax.Array]:
+  """A function that runs a pass by an algorithm, compiled."""
+  work = getattr(ALGORITHMS[algorithm], name)
+  compiled = jax.jit(lambda a, b: work(a, b, problem)).lower(*arguments).compile()
+  return lambda: compiled(*arguments)
+
+
+def shortest_time(work: Callable[[], jax.Array], best: float) -> float:
+  """Seconds that a function takes.
 
   The shortest of repeated times, because what others do to the machine only adds. One
   repetition has to do where `best` seconds, those of another algorithm, are out of
   reach.
   """
-  work = getattr(ALGORITHMS[algorithm], name)
-  compiled = jax.jit(lambda a, b: work(a, b, problem)).lower(*arguments).compile()
-  jax.block_until_ready(compiled(*arguments))
+  jax.block_until_ready(work())
   times: list[float] = []
   while not times or (sum(times) < _SECONDS and min(times) < _HOPELESS * best):
     began = time.perf_counter()
-    jax.block_until_ready(compiled(*arguments))
+    jax.block_until_ready(work())
     times.append(time.perf_counter() - began)
   return min(times)

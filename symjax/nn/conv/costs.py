@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.interpolate import RBFInterpolator
 
 from symjax.errors import UserError
 from symjax.nn.conv.passes import ALGORITHMS, PASSES, Plan
 from symjax.nn.conv.problem import Problem
 from symjax.nn.window import Window
 
-_NEIGHBOURS = 3
-# Of the logarithms of a problem's sizes in its place among others: what tells the times
-# of a measured problem best from those of all others. Batch, positions, channels,
-# features, taps, stride.
-_WEIGHTS = np.array([0.3, 1.0, 1.0, 1.0, 3.0, 3.0])
+# Of the logarithms of a problem's sizes in its place among others, and of the smoothing
+# between them: what tells the times of measured problems best from those of others.
+# Batch, positions, channels, features, taps, stride.
+_WEIGHTS = np.array([0.7, 1.0, 1.0, 1.0, 1.5, 1.5])
+_SMOOTHING = 0.1
 _TAPS = 4
 # A convolution of fewer multiplications takes less than a millisecond by any algorithm,
 # and XLA's own is the quickest to compile.
@@ -57,21 +58,22 @@ class CostTable:
   def estimate(self, name: str, algorithm: str, problem: Problem) -> float | None:
     """Seconds that a pass takes, or None where no kernel as small was measured.
 
-    The time of a multiplication, on a logarithmic scale, is averaged over the nearest
-    measured shapes, near ones weighing more.
+    Of a shape that was measured it is what was measured. For others the time of a
+    multiplication, on a logarithmic scale, is interpolated between the measured shapes
+    by a sum of radial functions (as in kriging with a linear variogram); beyond them it
+    levels off.
     """
-    known = self._known.get((name, algorithm))
+    measured = self._times.get((name, problem), {})
+    if algorithm in measured:
+      return measured[algorithm]
+    known = self._rates.get((name, algorithm))
     if known is None:
       return None
-    places, rates = known
+    places, rate = known
     place = _place(problem)
     if place[_TAPS] < places[:, _TAPS].min():
       return None
-    distances = ((places - place) ** 2).sum(axis=1)
-    nearest = np.argsort(distances, kind='stable')[:_NEIGHBOURS]
-    weights = 1 / (distances[nearest] + 1e-6)
-    rate = float(weights @ rates[nearest] / weights.sum())
-    return problem.multiplications * math.exp(rate)
+    return problem.multiplications * math.exp(float(rate(place[None])[0]))
 
   def fastest(self, name: str, problem: Problem) -> str:
     """The algorithm of the least estimate, among those that can do it."""
@@ -85,42 +87,53 @@ class CostTable:
 
   def as_json(self) -> dict[str, Any]:
     """The table in plain values, which `parse` takes back; times in microseconds."""
-    rows = []
+    times: dict[Problem, dict[str, dict[str, float]]] = {}
     for row in self.measurements:
-      window = row.problem.window
-      rows.append(
-        {
-          'pass': row.name,
-          'batch': row.problem.batch,
-          'size': list(row.problem.size),
-          'channels': row.problem.channels,
-          'features': row.problem.features,
-          'kernel': list(window.kernel),
-          'stride': list(window.stride),
-          'widths': [list(widths) for widths in window.widths],
-          'microseconds': {
-            name: round(1e6 * seconds, 1) for name, seconds in row.seconds.items()
-          },
-        }
-      )
+      times.setdefault(row.problem, {})[row.name] = {
+        algorithm: round(1e6 * seconds, 1) for algorithm, seconds in row.seconds.items()
+      }
+    rows = [
+      {
+        'batch': problem.batch,
+        'size': list(problem.size),
+        'channels': problem.channels,
+        'features': problem.features,
+        'kernel': list(problem.window.kernel),
+        'stride': list(problem.window.stride),
+        'widths': [list(widths) for widths in problem.window.widths],
+        'microseconds': microseconds,
+      }
+      for problem, microseconds in times.items()
+    ]
     return {'hardware': self.hardware, 'measurements': rows}
 
   @functools.cached_property
-  def _known(self) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
-    """(pass, algorithm) -> places [n, features], logarithmic rates [n]."""
-    known: dict[tuple[str, str], list[tuple[np.ndarray, float]]] = {}
-    for measurement in self.measurements:
-      place = _place(measurement.problem)
-      for algorithm, seconds in measurement.seconds.items():
-        rate = math.log(seconds / measurement.problem.multiplications)
-        known.setdefault((measurement.name, algorithm), []).append((place, rate))
-    return {
-      key: (
-        np.stack([place for place, _ in rows]),
-        np.array([rate for _, rate in rows]),
+  def _times(self) -> dict[tuple[str, Problem], Mapping[str, float]]:
+    return {(row.name, row.problem): row.seconds for row in self.measurements}
+
+  @functools.cached_property
+  def _rates(self) -> dict[tuple[str, str], tuple[np.ndarray, RBFInterpolator]]:
+    """(pass, algorithm) -> measured places [n, 6], and logarithmic rates between."""
+    measured: dict[tuple[str, str], list[tuple[np.ndarray, float]]] = {}
+    for row in self.measurements:
+      place = _place(row.problem)
+      for algorithm, seconds in row.seconds.items():
+        rate = math.log(seconds / row.problem.multiplications)
+        measured.setdefault((row.name, algorithm), []).append((place, rate))
+    rates = {}
+    for key, rows in measured.items():
+      places = np.stack([place for place, _ in rows])
+      rates[key] = (
+        places,
+        RBFInterpolator(
+          places,
+          np.array([rate for _, rate in rows]),
+          kernel='linear',
+          degree=0,
+          smoothing=_SMOOTHING,
+        ),
       )
-      for key, rows in known.items()
-    }
+    return rates
 
 
 def make_plan(problem: Problem, table: CostTable) -> Plan:
@@ -164,8 +177,10 @@ def parse(table: Mapping[str, Any]) -> CostTable:
     KeyError, TypeError, ValueError: it is something else.
   """
   measurements = tuple(
-    Measurement(row['pass'], _problem(row), _seconds(row))
+    Measurement(name, problem, _seconds(name, microseconds))
     for row in table['measurements']
+    for problem in [_problem(row)]
+    for name, microseconds in row['microseconds'].items()
   )
   if not measurements:
     raise ValueError('it has no measurements')
@@ -182,13 +197,12 @@ def _problem(row: Mapping[str, Any]) -> Problem:
   )
 
 
-def _seconds(row: Mapping[str, Any]) -> dict[str, float]:
-  seconds = {name: value / 1e6 for name, value in row['microseconds'].items()}
-  if row['pass'] not in PASSES or not set(seconds) <= set(ALGORITHMS):
-    raise ValueError(f'unknown pass or algorithm in {dict(row)}')
-  if not all(0 < value < math.inf for value in seconds.values()):
-    raise ValueError(f'a time that is not positive in {dict(row)}')
-  return seconds
+def _seconds(name: str, microseconds: Mapping[str, float]) -> dict[str, float]:
+  if name not in PASSES or not set(microseconds) <= set(ALGORITHMS):
+    raise ValueError(f'unknown pass or algorithm in {name}: {dict(microseconds)}')
+  if not all(0 < value < math.inf for value in microseconds.values()):
+    raise ValueError(f'a time that is not positive in {name}: {dict(microseconds)}')
+  return {algorithm: value / 1e6 for algorithm, value in microseconds.items()}
 
 
 def _place(problem: Problem) -> np.ndarray:
