@@ -3,8 +3,11 @@
 python -m run.benchmark profile
 python -m run.benchmark input [--config=configs/digits_vgg.py]
 python -m run.benchmark optimizer
-python -m run.benchmark conv [--calibrate=FILE | --cost_table=FILE]
+python -m run.benchmark conv [--calibrate=FILE [--config=...] | --cost_table=FILE]
 python -m run.benchmark train_step [--cost_table=FILE]
+
+`--calibrate` times some 250 convolutions, in 15 minutes on 2 CPU cores, and with
+`--config` those of that network as well, which then go by their own times.
 """
 
 import json
@@ -29,7 +32,12 @@ def main(name: str) -> None:
   """Runs the benchmark of this name."""
   costs = None if _COST_TABLE.value is None else read_cost_table(_COST_TABLE.value)
   records = run_benchmark(
-    name, command.config(), *command.data_folders(), costs, _CALIBRATE.value
+    name,
+    command.config(),
+    *command.data_folders(),
+    costs,
+    _CALIBRATE.value,
+    of_config=command.is_configured(),
   )
   for record in records:
     print(json.dumps(record), flush=True)

@@ -256,6 +256,13 @@ def test_shapes_are_known_without_data(name, tmp_path):
   assert len(blank.labels) == len(blank.images) and blank.images.base.nbytes == 1
 
 
+def test_images_and_labels_of_a_segmentation_have_the_size_that_was_asked_for(tmp_path):
+  blank = blank_split(config_of('camvid_segnet', 'cpu')['data'], str(tmp_path))
+  assert blank.images.shape[1:] == (90, 120, 3)
+  assert blank.labels.shape == blank.images.shape[:3]
+  assert (blank.num_classes, blank.kind) == (11, 'segmentation')
+
+
 def test_images_of_no_known_size_are_refused(tmp_path):
   group = config_of('imagenet_resnet')['data'] | {'image_size': None}
   with pytest.raises(UserError, match='vary in size: give data.image_size'):

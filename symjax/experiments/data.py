@@ -141,8 +141,13 @@ def blank_split(group: Mapping[str, Any], data_dir: str | None) -> data.Dataset:
     raise UserError(
       f'the images of {group["name"]} vary in size: give data.image_size, in pixels'
     )
-  shape = tuple(side or group['image_size'] for side in task.shape)
   kind, num_classes = task.kind, task.num_classes
+  height, width, channels = task.shape
+  size = image_size(group)
+  if size and (kind == 'segmentation' or not (height and width)):
+    height, width = size  # To which they are brought when they are read.
+  assert height and width, 'or else refused above'
+  shape: tuple[int, ...] = (height, width, channels)
   if recipe:
     blank = np.zeros((1, *shape), np.uint8), np.zeros(1, np.int32)
     with contextlib.redirect_stderr(io.StringIO()):  # It tells how far it is.

@@ -7,6 +7,7 @@ from typing import Any
 from symjax.errors import UserError
 from symjax.experiments.benchmark.conv import benchmark_conv, calibrate_into
 from symjax.experiments.benchmark.input import benchmark_input
+from symjax.experiments.benchmark.network import network_problems
 from symjax.experiments.benchmark.optimizer import benchmark_optimizer
 from symjax.experiments.benchmark.profile import benchmark_profile
 from symjax.experiments.benchmark.train_step import benchmark_train_step
@@ -21,24 +22,31 @@ def run_benchmark(
   manual_dir: str | None = None,
   costs: CostTable | None = None,
   calibrate: str | Path | None = None,
+  of_config: bool = False,
 ) -> Iterator[dict[str, Any]]:
   """The records of a benchmark, with the commit, versions and hardware.
 
   Args:
     name: of the benchmark.
-    config: of `input`.
+    config: of `input`, and of a calibration `of_config`.
     data_dir: where TFDS keeps its data sets.
     manual_dir: where files that were downloaded by hand lie.
     costs: by which `conv` and `train_step` choose algorithms; None is symjax's table.
     calibrate: file for a table of this machine's times, which `conv` then measures.
+    of_config: whether it is to have the convolutions of the config's network as well.
 
   Raises:
     UserError: an unknown name, or a table for a benchmark that has no use for it.
   """
+
+  def conv() -> Iterator[dict[str, Any]]:
+    if not calibrate:
+      return benchmark_conv(costs)
+    own = network_problems(config, data_dir) if of_config else []
+    return calibrate_into(Path(calibrate), own)
+
   benchmarks = {
-    'conv': lambda: (
-      calibrate_into(Path(calibrate)) if calibrate else benchmark_conv(costs)
-    ),
+    'conv': conv,
     'profile': benchmark_profile,
     'input': lambda: benchmark_input(config, data_dir, manual_dir),
     'optimizer': benchmark_optimizer,

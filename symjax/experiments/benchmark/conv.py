@@ -1,7 +1,7 @@
 """What choosing the algorithm of a convolution by its shape is worth."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +32,20 @@ _UNSEEN, _UNSEEN_SEED = 48, 1  # Of the benchmark's own.
 _CLOSE = 1.1  # Times the fastest.
 
 
-def calibrate_into(path: Path) -> Iterator[dict[str, Any]]:
+def calibrate_into(path: Path, own: Sequence[Problem] = ()) -> Iterator[dict[str, Any]]:
   """Times convolutions on this machine, and writes the table for 'auto' to go by.
+
+  Args:
+    path: of the table.
+    own: shapes to measure beside those that networks of all kinds have.
 
   Yields:
     `conv_calibration`: how good the choice is at shapes that are left out of the table
     in turn.
   """
   problems = vgg_problems(_BATCH) + resnet_problems(_BATCH) + large_kernel_problems()
-  table = calibrate([*problems, *random_problems(_DRAWN, _SEED)])
+  problems += random_problems(_DRAWN, _SEED)
+  table = calibrate(list(dict.fromkeys([*own, *problems])))
   records.write_bytes(path, _one_line_each(table).encode())
   yield _quality('conv_calibration', leave_out(table))
 
