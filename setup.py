@@ -38,7 +38,7 @@ setuptools.setup(
     'pillow>=10.1',
     'psutil>=6',
     'requests>=2.32',
-    'scipy>=1.13',  # TFDS reads SVHN's archives with it.
+    'scipy>=1.13',
     'tensorboardX>=2.6.2',
     'tensorflow-datasets>=4.9.9',
     'tqdm>=4.66',

@@ -9,7 +9,7 @@ DIR holds the folders and lists of the SegNet tutorial, with images of any one s
 Document B gives no rate and no weights of classes: these are median frequencies, and of
 the rates 0.2, 0.5, 1 and 2 the best for UN, and as good as any for SGD, by the mIoU of
 the validation images after 8 epochs of `:cpu`. `:tutorial` is the SegNet tutorial's
-whole recipe, with momentum and decay. BatchNorm's statistics of test time are
+recipe, with momentum and decay. BatchNorm's statistics of test time are
 recomputed over the training split at the end, as there.
 
 `:cpu` is for two CPU cores, 4 minutes a run: images of 90x120 pixels, half of the
@@ -42,7 +42,10 @@ def get_config(variant: str = '') -> ConfigDict:
 
 
 def tutorial(config: ConfigDict) -> ConfigDict:
-  """The authors' solver and weights of classes: 10,000 steps, here 9,999."""
+  """The authors' solver and weights of classes: 10,000 steps, here 9,999.
+
+  All parameters share a rate, where theirs doubles that of biases.
+  """
   config.task.class_weights = 'segnet_camvid'
   config.optimizer.learning_rate = 0.1
   config.optimizer.momentum = 0.9

@@ -216,6 +216,13 @@ def test_an_archive_gives_what_it_unpacks_to(manual, monkeypatch):
   assert (packed.labels == unpacked.labels).all()
 
 
+def test_a_shorter_side_of_nothing_is_refused(manual, monkeypatch):
+  pack_voc(manual, monkeypatch)
+  size = {'image_size': (30, 30), 'shorter_side': 0}
+  with pytest.raises(UserError, match='shorter side 0, cannot be'):
+    load('voc_segmentation', 'train', manual, **size)
+
+
 def test_an_archive_cut_short_is_refused(manual, monkeypatch):
   archive = pack_voc(manual, monkeypatch)
   (source,) = VocSegmentation.SOURCES

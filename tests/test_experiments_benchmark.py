@@ -2,7 +2,11 @@
 
 import json
 
-from configs import camvid_segnet, digits_vgg
+import jax
+import pytest
+
+from configs import camvid_fcn, camvid_segnet, digits_vgg
+from symjax.errors import UserError
 from symjax.experiments.benchmark import conv
 from symjax.experiments.benchmark.network import network_problems
 from symjax.nn.conv import read_cost_table
@@ -11,7 +15,8 @@ from symjax.nn.conv.passes import PASSES
 
 
 def problems_of(config, tmp_path):
-  return network_problems(config.to_dict(), str(tmp_path))
+  with jax.numpy_dtype_promotion('standard'):  # optax's schedules mix dtypes.
+    return network_problems(config.to_dict(), str(tmp_path))
 
 
 def test_the_problems_of_a_network_are_those_of_its_batches(tmp_path):
@@ -25,6 +30,22 @@ def test_the_problems_of_a_network_are_those_of_its_batches(tmp_path):
   config.train.batch_size = 32
   config.train.microbatches = 2
   assert {problem.batch for problem in problems_of(config, tmp_path)} == {16}
+
+
+def test_they_are_those_of_what_is_trained_on(tmp_path):
+  """Of windows into the images, not of whole images as they are evaluated."""
+  config = camvid_fcn.get_config('cpu')
+  config.augmentation.crop = (66, 88)
+  first, *_, last = problems_of(config, tmp_path)
+  assert (first.batch, first.size, first.window.kernel) == (8, (66, 88), (7, 7))
+  assert last.size == (9, 11)
+
+
+def test_a_config_that_leaves_no_choice_is_refused(tmp_path):
+  config = digits_vgg.get_config()
+  config.model.algorithm = 'xla'
+  with pytest.raises(UserError, match='algorithm=xla leaves nothing to calibrate for'):
+    problems_of(config, tmp_path)
 
 
 def test_a_border_that_is_no_zeros_is_part_of_the_map(tmp_path):

@@ -261,6 +261,7 @@ def test_images_and_labels_of_a_segmentation_have_the_size_that_was_asked_for(tm
   assert blank.images.shape[1:] == (90, 120, 3)
   assert blank.labels.shape == blank.images.shape[:3]
   assert (blank.num_classes, blank.kind) == (11, 'segmentation')
+  assert blank.ignore_label == 11 and blank.class_names[0] == 'sky'
 
 
 def test_images_of_no_known_size_are_refused(tmp_path):

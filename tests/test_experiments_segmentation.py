@@ -48,16 +48,15 @@ class Brightest(nn.Module):
     return jnp.concatenate([there, never], axis=-1)
 
 
-def subject(right=0, contrast=8.0):
+def subject(right=0, contrast=8.0, images=COUNT):
   setup = SimpleNamespace(
     model=Brightest(right),
     task=Segmentation(NAMES, IGNORED),
     normalization=Normalization((0.5,) * 3, (0.25,) * 3),
   )
   config = {'model': {'name': 'brightest'}, 'seed': 3, 'train': {'batch_size': 8}}
-  test = Dataset(
-    'known', 'test', IMAGES, LABELS, 4, 'made up', 'segmentation', IGNORED
-  )  # fmt: skip
+  arrays = IMAGES[:images], LABELS[:images]
+  test = Dataset('known', 'test', *arrays, 4, 'made up', 'segmentation', IGNORED)
   variables = {'params': {'contrast': jnp.asarray(contrast, jnp.float32)}}
   return Subject(config, setup, variables, test, 7, 'brightest', (None, None))
 
@@ -221,6 +220,7 @@ def test_shifts_are_given_down_and_right():
     ({'contrast': np.nan}, SHIFTED, 'brightest gives NaN or infinity on known'),
     ({}, [(0, 10)], r'shift by 0,10 .* of 6x10 pixels .* possible is 5,9'),
     ({}, None, r'shift by 8,0 .* possible is 5,9'),
+    ({'images': 1}, SHIFTED, 'known test has 1 images with labels'),
   ],
 )
 def test_what_cannot_be_measured_is_named_and_nothing_written(

@@ -138,6 +138,21 @@ def test_values_that_make_no_segmentation_are_named(
     build_for(config, training_set(config, tmp_path))
 
 
+@pytest.mark.parametrize(
+  'config, other, message',
+  [
+    ('digits_vgg', 'camvid_segnet', 'camvid has a class for every pixel'),
+    ('camvid_segnet', 'digits_vgg', 'rendered_digits has one label an image'),
+  ],
+)
+def test_data_of_the_other_kind_of_labels_are_named(config, other, message, tmp_path):
+  """As `--config.data.name=` may ask for them."""
+  theirs = training_set(smoke(other), tmp_path)
+  with pytest.raises(UserError, match=message) as failure:
+    build_for(smoke(config), theirs)
+  assert '\n' not in str(failure.value)
+
+
 def test_a_network_without_batch_norm_is_not_recalibrated(tmp_path):
   config = smoke('digits_vgg')
   config['model']['batch_norm'] = False

@@ -83,6 +83,19 @@ def test_an_algorithm_that_cannot_do_it_is_never_chosen():
   assert make_plan(dataclasses.replace(SMALL, window=window), quick).forward == 'xla'
 
 
+def test_no_time_is_supposed_of_a_kernel_shorter_than_any_measured():
+  """Of 1x7 taps the FFT may be known, and of 3x3, which are more, not for that."""
+  wide = Window((1, 7), (1, 1), ((0, 0), (3, 3)))
+  rows = [
+    Measurement(name, dataclasses.replace(LARGE, window=wide), {'xla': 1.0, 'fft': 0.1})
+    for name in PASSES
+  ]
+  known = CostTable('2 abaci', (*TABLE.measurements, *rows))
+  assert known.estimate('forward', 'fft', LARGE) is None
+  long = dataclasses.replace(LARGE, window=Window((9, 9)))
+  assert known.estimate('forward', 'fft', long) > 0
+
+
 def test_the_shipped_table_knows_the_shapes_that_xla_is_slow_at():
   """FACTS of XLA:CPU: maps of 2x2, and kernel gradients of large maps."""
   tiny = Problem(64, (2, 2), 512, 512, SMALL.window)
@@ -123,6 +136,7 @@ def row_with(microseconds):
     'times',
     '[]',
     '{"hardware": "", "measurements": []}',
+    row_with({'xla': 1.0}),
     row_with({'sideways': {'xla': 1.0}}),
     row_with({'forward': {'xla': -1.0}}),
     row_with({'forward': {'abacus': 1.0}}),

@@ -123,6 +123,14 @@ def test_factors_that_are_no_rates_are_named():
     make_optimizer(0.1, rate_factors=(('head/.*', 0),))
 
 
+@pytest.mark.parametrize(
+  'factors', [('head/.*', 10.0), (('head/.*', '10'),), ((1, 2),)]
+)
+def test_factors_that_are_no_pairs_are_named(factors):
+  with pytest.raises(UserError, match=r'optimizer.rate_factors has .*; give pairs of'):
+    make_optimizer(0.1, rate_factors=factors)
+
+
 def test_what_cannot_be_on_a_sphere_is_named():
   with pytest.raises(UserError, match='this network has none: choose model.batch_norm'):
     make_optimizer(0.1, 'unit_norm')

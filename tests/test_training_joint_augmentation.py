@@ -144,6 +144,7 @@ def test_a_pair_is_drawn_by_its_place_whatever_devices_and_neighbours(key):
     ({'scale': (0, 1)}, r'augmentation.scale=\(0, 1\)'),
     ({'scale': (2, 1)}, 'least and the greatest'),
     ({'crop': (0, 4)}, 'augmentation.crop'),
+    ({'crop': (4.0, 4.0)}, 'augmentation.crop.*whole numbers'),
     ({'shift': -1}, 'augmentation.shift=-1'),
     ({'shift': 1}, 'no label for pixels to ignore'),
     ({'scale': (0.5, 1)}, 'no label for pixels to ignore'),

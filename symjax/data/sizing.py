@@ -51,7 +51,7 @@ def sizing_of(
       f'the images of {name} vary in size: give height and width in pixels as '
       'image_size (data.image_size in a config)'
     )
-  if min(*given, shorter_side or 1) < 1:
+  if min(*given, 1 if shorter_side is None else shorter_side) < 1:
     raise UserError(
       f'images of {given[0]}x{given[1]} pixels, shorter side {shorter_side}, cannot '
       'be: give positive numbers as image_size and shorter_side'

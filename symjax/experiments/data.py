@@ -141,6 +141,10 @@ def blank_split(group: Mapping[str, Any], data_dir: str | None) -> data.Dataset:
     raise UserError(
       f'the images of {group["name"]} vary in size: give data.image_size, in pixels'
     )
+  labelled: dict[str, Any] = {
+    'ignore_label': task.ignore_label,
+    'class_names': task.class_names,
+  }
   kind, num_classes = task.kind, task.num_classes
   height, width, channels = task.shape
   size = image_size(group)
@@ -152,7 +156,7 @@ def blank_split(group: Mapping[str, Any], data_dir: str | None) -> data.Dataset:
     blank = np.zeros((1, *shape), np.uint8), np.zeros(1, np.int32)
     with contextlib.redirect_stderr(io.StringIO()):  # It tells how far it is.
       shape = recipe.make('train', *blank)[0].shape[1:]
-    kind, num_classes = 'classification', recipe.num_classes
+    kind, num_classes, labelled = 'classification', recipe.num_classes, {}
   splits = builder.info.splits or {}
   known = splits['train'].num_examples if 'train' in splits else _SUPPOSED_EXAMPLES
   count = group['train_examples'] or known
@@ -166,6 +170,7 @@ def blank_split(group: Mapping[str, Any], data_dir: str | None) -> data.Dataset:
     num_classes,
     f'black images in place of {group["name"]}',
     kind,
+    **labelled,
   )
 
 

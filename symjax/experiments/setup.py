@@ -183,9 +183,20 @@ def make_task(config: Mapping[str, Any], training_set: Dataset | Stream) -> Task
     training_set: the training split.
 
   Raises:
-    UserError: class weights that do not exist, or do not fit the data set.
+    UserError: the config is of another kind of labels, or class weights that do not
+      exist, or do not fit the data set.
   """
-  if isinstance(training_set, Stream) or training_set.kind != 'segmentation':
+  segments = training_set.kind == 'segmentation'
+  if segments != ('task' in config):
+    name = training_set.name
+    raise UserError(
+      f'data.name={name}: {name} has a class for every pixel, and this config is for '
+      'sets with one label an image; start from configs/camvid_fcn.py or its like'
+      if segments
+      else f'data.name={name}: {name} has one label an image, and this config is for '
+      'sets with a class for every pixel; start from another one'
+    )
+  if isinstance(training_set, Stream) or not segments:
     return TASKS[training_set.kind]()
   weights = class_weights(config['task']['class_weights'], training_set)
   names = training_set.class_names or map(str, range(training_set.num_classes))

@@ -74,11 +74,18 @@ def _at_rates(
 
   if not rate_factors:
     return at(learning_rate)
-  for pattern, factor in rate_factors:
-    if not 0 < factor < math.inf:
-      raise UserError(
-        f'optimizer.rate_factors has {factor} for {pattern!r}; a factor is positive'
-      )
+  for row in rate_factors:
+    match row:
+      case (str() as pattern, int() | float() as factor):
+        if not 0 < factor < math.inf:
+          raise UserError(
+            f'optimizer.rate_factors has {factor} for {pattern!r}; a factor is positive'
+          )
+      case _:
+        raise UserError(
+          f'optimizer.rate_factors has {row!r}; give pairs of a pattern of paths and a '
+          "number, such as (('head.*', 10.0),)"
+        )
   scaled = {
     str(factor): at(_times(factor, learning_rate)) for _, factor in rate_factors
   }

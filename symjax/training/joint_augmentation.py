@@ -48,10 +48,13 @@ class JointAugmentation:
         f'augmentation.scale={self.scale}; give the least and the greatest factor, '
         'both positive'
       )
-    if self.crop is not None and not (_are_numbers(self.crop) and min(self.crop) >= 1):
+    if self.crop is not None and not (
+      _are_numbers(self.crop)
+      and all(isinstance(side, int) for side in self.crop)
+      and min(self.crop) >= 1
+    ):
       raise UserError(
-        f'augmentation.crop={self.crop}; give height and width, positive numbers of '
-        'pixels'
+        f'augmentation.crop={self.crop}; give height and width, whole numbers of pixels'
       )
     if self.shift < 0:
       raise UserError(f'augmentation.shift={self.shift} pixels; it is 0 or more')

@@ -6,6 +6,8 @@ from typing import Any
 
 import jax
 
+from symjax import data
+from symjax.errors import UserError
 from symjax.experiments.data import blank_split
 from symjax.experiments.setup import build_for, precision
 from symjax.nn.conv.costs import CostTable
@@ -25,7 +27,7 @@ class _Questions(CostTable):
 
 
 def network_problems(config: Mapping[str, Any], data_dir: str | None) -> list[Problem]:
-  """The convolutions among whose algorithms a training of a config has the choice.
+  """The convolutions for which a config's training step chooses an algorithm.
 
   Nothing is computed, and of the data set only the shapes need be known.
 
@@ -34,16 +36,21 @@ def network_problems(config: Mapping[str, Any], data_dir: str | None) -> list[Pr
     data_dir: where TFDS keeps its data sets; None is TFDS's own default.
 
   Raises:
-    UserError: a config that makes no experiment.
+    UserError: a config that makes no experiment, or leaves nothing to choose.
   """
   questions = _Questions('', ())
+  algorithm = config['model']['algorithm']
+  if algorithm != 'auto':
+    raise UserError(
+      f'model.algorithm={algorithm} leaves nothing to calibrate for; take auto'
+    )
+  if 'task' in config:  # Weights need the labels, and change no shape.
+    config = {**config, 'task': {**config['task'], 'class_weights': 'equal'}}
   with precision(config):
-    setup = build_for(config, blank_split(config['data'], data_dir), questions)
-    questions.problems.clear()  # Those of single images, from the layer table.
-    images = jax.ShapeDtypeStruct(
-      (setup.microbatch_size, *setup.image_shape), setup.model.dtype
-    )
-    jax.eval_shape(
-      lambda seed, x: setup.model.init(jax.random.key(seed), x, train=False), 0, images
-    )
+    split = blank_split(config['data'], data_dir)
+    setup = build_for(config, split, questions)
+    state = jax.eval_shape(setup.create_state)
+    [batch] = data.training_batches(split, config['train']['batch_size'], 0, 0, 1)
+    questions.problems.clear()  # Those of the single image that shapes came from.
+    jax.eval_shape(setup.train_step, state, batch)
   return list(questions.problems)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from symjax import figures
+from symjax.data import Dataset
+from symjax.errors import UserError
 from symjax.experiments.evaluation.estimates import estimate, metrics_of, words
 from symjax.experiments.evaluation.measures import FILL, views_of_pixels
 from symjax.experiments.evaluation.pixels import MeasuredPixels, measure_pixels
@@ -37,6 +39,7 @@ def evaluate_segmentation(
   test, task = subject.test, subject.setup.task
   assert isinstance(task, Segmentation), 'as for every set of this kind'
   height, width = test.labels.shape[1:]
+  _require_labelled(test)
   measured = measure_pixels(subject, views_of_pixels((height, width), shifts))
   record = summarise(measured, task)
   tested = f'{len(test.images)} {test.split} images'
@@ -61,6 +64,20 @@ def evaluate_segmentation(
   return record | {'shift': shift}
 
 
+def _require_labelled(test: Dataset) -> None:
+  """Checks that there are images to take an interval over.
+
+  Raises:
+    UserError: fewer than two images have a label.
+  """
+  counted = (test.labels != test.ignore_label).any((1, 2)).sum()
+  if counted < 2:
+    raise UserError(
+      f'{test.name} {test.split} has {counted} images with labels, and an interval '
+      'takes two or more: give a larger data.test_examples'
+    )
+
+
 def summarise(measured: MeasuredPixels, task: Task) -> dict[str, Any]:
   """The part of `evaluation.json` that was measured.
 
@@ -81,9 +98,9 @@ def summarise(measured: MeasuredPixels, task: Task) -> dict[str, Any]:
     **_metrics(measured.sums, task),
     'consistency': {
       name: {
-        **_agreements(found),
+        **_agreements(found, name),
         'labelled': {
-          **_agreements(measured.labelled[name]),
+          **_agreements(measured.labelled[name], name),
           'images': int((measured.labelled[name].compared > 0).sum()),
         },
       }
@@ -93,9 +110,17 @@ def summarise(measured: MeasuredPixels, task: Task) -> dict[str, Any]:
   }
 
 
-def _agreements(found: Agreement) -> dict[str, Any]:
-  """The mean over images, and the pooled share."""
+def _agreements(found: Agreement, name: str) -> dict[str, Any]:
+  """The mean over images, and the pooled share.
+
+  Raises:
+    UserError: there is nothing to compare.
+  """
   same, compared = (np.asarray(counts, float) for counts in found)
+  if not compared.any():
+    raise UserError(
+      f'{words(name)} leaves no labelled pixel in view; give a smaller --shift'
+    )
   weights = compared[compared > 0]
   shares = same[compared > 0] / weights
   return {
