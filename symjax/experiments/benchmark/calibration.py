@@ -1,5 +1,6 @@
 """How long the algorithms of convolution take on this machine."""
 
+import ctypes
 import math
 import os
 import time
@@ -28,8 +29,27 @@ _HOPELESS = 4  # Times as slow as the best so far: one repetition will do.
 _SMALLEST_FFT = 5  # Taps.
 
 
+# Of glibc's mallopt: how many blocks may be mapped by themselves, and how much memory
+# may lie idle before it goes back to the system.
+_MMAP_MAX, _TRIM_THRESHOLD = -4, -1
+
+
+def keep_freed_memory() -> None:
+  """Has this process reuse the memory of large arrays, where its C library is glibc.
+
+  glibc maps blocks of more than 32 MiB anew each time, and the system then fills them
+  with zeros page by page, which takes longer than many a convolution. In a training
+  step all intermediate results share one block, so this is no part of their time.
+  """
+  library = ctypes.CDLL(None)
+  if hasattr(library, 'mallopt'):
+    library.mallopt(_MMAP_MAX, 0)
+    library.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+
+
 def calibrate(problems: Sequence[Problem]) -> CostTable:
   """The times of all three passes of `problems` on this machine, float32."""
+  keep_freed_memory()
   measurements = [
     measurement
     for problem in progress(problems, 'timing convolutions')
