@@ -11,9 +11,9 @@ ResNet-50 that classifies, such as torchvision's or those of a run of
 `imagenet_resnet.py`; without them it starts at random. Optimiser and second head are
 torchvision's recipe for COCO, at a rate in proportion to the batch.
 
-`:cpu` is for two CPU cores, 4 minutes a run: images of 90x120 pixels, a ResNet-18 with
-half the channels, 30 epochs. It starts at random, at a rate from the middle of those
-(0.02 to 0.1) that did about equally well on the validation images after 8 epochs.
+`:cpu` is for CPUs, 7 minutes a run on one core: images of 90x120 pixels, a ResNet-18
+with half the channels, 30 epochs. It starts at random, at a rate from the middle of
+those (0.02 to 0.1) that did about equally well on the validation images after 8 epochs.
 """
 
 from ml_collections import ConfigDict

@@ -6,7 +6,7 @@ python -m run.benchmark optimizer
 python -m run.benchmark conv [--calibrate=FILE [--config=...] | --cost_table=FILE]
 python -m run.benchmark train_step [--cost_table=FILE]
 
-`--calibrate` times some 250 convolutions, in 15 minutes on 2 CPU cores, and with
+`--calibrate` times some 200 convolutions, in 9 minutes on 2 CPU cores, and with
 `--config` those of that network as well, which then go by their own times.
 """
 

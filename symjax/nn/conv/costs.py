@@ -19,7 +19,7 @@ from symjax.nn.window import Window
 
 # How the logarithms of a problem's sizes weigh in its distance from others: of batch,
 # positions, channels, features, taps and stride. They and the smoothing are the best of
-# a few tried on the shipped times, a tenth of whose shapes was left out in turn.
+# some dozens tried on an earlier table and on the shapes of `run.benchmark conv`.
 _WEIGHTS = np.array([0.7, 1.0, 1.0, 1.0, 1.5, 1.5])
 _SMOOTHING = 0.1
 # A convolution of fewer multiplications takes less than a millisecond by any algorithm,
